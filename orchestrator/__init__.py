@@ -1,0 +1,1 @@
+"""Runs the grid *train generator × test generator × adaptation* of AI-generated-image detectors on Ray."""

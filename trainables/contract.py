@@ -1,0 +1,189 @@
+"""The page a method author reads: what a member is given, and what it hands back.
+
+A *member* is one file in ``detectors/``, ``adaptation/``, ``attacks/``, ``corruptions/``, ``analyses/`` or
+``generators/`` and one line in ``registry.py``. The file holds a ``Config`` and the one function of its
+room:
+
+==============  =====================================================================
+room            function of the member's module
+==============  =====================================================================
+detectors       ``build(config, classes) -> trainables.detector.Detector``
+adaptation      ``adapt(config, detector, data: AdaptationData, context) -> Outcome``
+attacks         ``attack(config, detector, images: Images, context) -> Outcome``
+corruptions     ``corrupt(config, pixels, rng) -> pixels``, one image at a time
+analyses        ``analyse(config, detector, groups: Mapping[str, Images], context) -> Outcome``
+generators      ``fingerprint(config, image, rng) -> image``, one image at a time
+==============  =====================================================================
+
+Importing a member must not import torch (reading a study's Config stays instant): a member imports torch,
+and whatever needs it, inside its function. The conformance suite holds every member to this.
+
+Shapes: N images, H height, W width, C classes, D features. Label 1 is fake, always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from trainables.errors import LabelLeakError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+REAL, FAKE = 0, 1
+
+
+class Pixels(Protocol):
+    """(N, H, W, 3) RGB uint8, 0-255: an array, a memory map, or several of them one after the other.
+
+    Indexing with a slice or an integer array gives an ordinary array; nothing is read before that.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: Any, /) -> NDArray[np.uint8]: ...
+
+
+
+class Config(BaseModel):
+    """Parameters of one member: frozen, unknown keys refused, every default written out in the cell's id."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Split(StrEnum):
+    """The five disjoint parts of every generator's images."""
+
+    TRAIN = "train"
+    VAL = "val"
+    ADAPT = "adapt"
+    FEW = "few"
+    TEST = "test"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Images:
+    """Labelled images.
+
+    Attributes:
+        pixels: (N, H, W, 3) uint8.
+        labels: (N,) int64, 1 = fake.
+        ids: N content digests, one an image; they name an image in every table.
+        generators: N names, one an image: its generator, or the source of a real image.
+    """
+
+    pixels: Pixels
+    labels: NDArray[np.int64]
+    ids: Sequence[str]
+    generators: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def without_labels(self) -> Unlabelled:
+        """The view adaptation gets of a target."""
+        return Unlabelled(pixels=self.pixels, ids=self.ids)
+
+    def take(self, index: NDArray[np.int64]) -> Images:
+        """The images at these positions, in this order."""
+        return Images(
+            pixels=self.pixels[index],
+            labels=self.labels[index],
+            ids=[self.ids[i] for i in index],
+            generators=[self.generators[i] for i in index],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unlabelled:
+    """Target images as an adaptation method may see them: asking for a label raises ``LabelLeakError``."""
+
+    pixels: Pixels
+    ids: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def labels(self) -> NoReturn:
+        raise LabelLeakError("target images are unlabelled: adaptation and selection must not read target labels")
+
+    @property
+    def generators(self) -> NoReturn:
+        # The generator's name gives the label away (`real sources` against a fake generator).
+        raise LabelLeakError("target images are unlabelled: the generator of an image gives its label away")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdaptationData:
+    """What an adaptation method may read.
+
+    Attributes:
+        source_train, source_val: labelled images of the generator the detector was trained on.
+        target: unlabelled images of the generator it is adapted to (the ``adapt`` split).
+        few: labelled images of the target's ``few`` split; None unless the method's traits ask for them.
+    """
+
+    source_train: Images
+    source_val: Images
+    target: Unlabelled
+    few: Images | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a stage hands back; the detector itself is changed in place.
+
+    Attributes:
+        metrics: final figures, few and flat.
+        curves: one row an epoch (``{"epoch": 1, "loss": …}``).
+        rows: a table of the stage's own (attacks: one row an image and budget), stored as Parquet.
+        files: names of files written under ``context.folder``, first the one to look at.
+        images: how many images passed through the model, for the throughput figure.
+    """
+
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    curves: Sequence[Mapping[str, float]] = ()
+    rows: Sequence[Mapping[str, Any]] = ()
+    files: Sequence[str] = ()
+    images: int = 0
+
+
+class Context(Protocol):
+    """Where a stage runs: the same loop runs alone, in a Tune trial and in a Ray Train worker.
+
+    Attributes:
+        device: a torch device string, ``cpu`` or ``cuda:0``.
+        rank, world_size: this process among those that train together; 0 and 1 when alone.
+        folder: the cell's own folder, the only place it may write.
+        seed: the cell's seed; everything random derives from it.
+    """
+
+    device: str
+    rank: int
+    world_size: int
+    folder: Path
+    seed: int
+
+    def prepare(self, module: nn.Module) -> nn.Module:
+        """The module on the device, wrapped for data-parallel training when world_size > 1."""
+        ...
+
+    def report(self, row: Mapping[str, float]) -> None:
+        """Tell the outside how far the cell is: one flat row an epoch."""
+        ...
+
+    def gather(self, values: NDArray[Any]) -> NDArray[Any]:
+        """The values of every rank, concatenated along the first axis in rank order; the same on every rank."""
+        ...

@@ -1,0 +1,28 @@
+"""An image set: the unit in which images are described, digested and cached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trainables.contract import Split
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSet:
+    """All images of one generator (or real source) in one split.
+
+    Attributes:
+        generator: name of the folder: a fake generator, or a source of real images.
+        family: ``real``, ``gan``, ``dm``, or ``fake`` where the family is not known.
+        label: 0 real, 1 fake.
+        split: which of the five.
+        count: how many images.
+        digest: of the images' contents and their order; two sets with one digest are the same images.
+    """
+
+    generator: str
+    family: str
+    label: int
+    split: Split
+    count: int
+    digest: str

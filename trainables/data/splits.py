@@ -1,0 +1,25 @@
+"""Which images are for what: five disjoint splits, decided by content."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from trainables.contract import Config, Split
+from trainables.errors import InputError
+
+
+class Fractions(Config):
+    """Shares of the five splits of every generator, for folders whose manifest does not fix them."""
+
+    train: float = Field(default=0.45, ge=0, le=1)
+    val: float = Field(default=0.10, ge=0, le=1)
+    adapt: float = Field(default=0.20, ge=0, le=1)
+    few: float = Field(default=0.05, ge=0, le=1)
+    test: float = Field(default=0.20, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _sums_to_one(self) -> Fractions:
+        total = sum(getattr(self, split) for split in Split)
+        if abs(total - 1) > 1e-6:
+            raise InputError("the split fractions must sum to 1", value=round(total, 6))
+        return self
