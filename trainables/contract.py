@@ -59,7 +59,7 @@ class Pixels(Protocol):
 class Config(BaseModel):
     """Parameters of one member: frozen, unknown keys refused, every default written out in the cell's id."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Split(StrEnum):

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from orchestrator.plan.cells import CellId
+from orchestrator.plan.cells import Cell, CellId
 
 
 class Status(StrEnum):
@@ -75,6 +75,27 @@ class Record:
     process: int = 0
     provenance: Mapping[str, str] = field(default_factory=dict)
     failure: Failure | None = None
+
+    @classmethod
+    def of(cls, cell: Cell, status: Status, **result: Any) -> Record:
+        """How this cell ended.
+
+        Args:
+            result: the fields that a run adds: ``metrics``, ``curves``, ``files``, ``seconds``, ``failure``, …
+        """
+        return cls(
+            cell=cell.id,
+            name=cell.name,
+            stage=cell.stage.value,
+            method=cell.method,
+            status=status,
+            tags=asdict(cell.tags),
+            params=cell.params,
+            needs=cell.needs,
+            data=cell.data,
+            version=cell.version,
+            **result,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
+    NonNegativeInt,
     PositiveInt,
     SerializeAsAny,
-    StringConstraints,
     model_serializer,
     model_validator,
 )
 
+from orchestrator.study.checks import Names, Slug, distinct, known, local_folder, tracking_address
 from trainables.contract import Config
 from trainables.data.preprocess import Preprocess
 from trainables.data.splits import Fractions
 from trainables.errors import InputError
 from trainables.registry import Entry, find
 
-Slug = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
-"""A name that is safe as a folder, an MLflow experiment and a part of a cell's name."""
+Folder = Annotated[Path, BeforeValidator(local_folder)]
+"""A local folder; a study's file gives it relative to itself."""
+SOURCE_ONLY = "source_only"
 
 
 class Choice(Config):
@@ -54,22 +58,24 @@ class Choice(Config):
     @model_validator(mode="before")
     @classmethod
     def _from_name_or_mapping(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            value = {"kind": value}
-        if not isinstance(value, dict):
-            raise InputError("expected a name, or a mapping with `kind`", value=value)
-        if "config" in value:
+        if isinstance(value, cls):
             return value
-        given = dict(value)
+        given = {"kind": value} if isinstance(value, str) else value
+        if not isinstance(given, dict):
+            raise InputError("must be a name, or a mapping with `kind`", value=value)
+        if isinstance(given.get("config"), Config):
+            return given
+        given = dict(given)
         kind = given.pop("kind", None)
         if not isinstance(kind, str):
             raise InputError("the mapping has no `kind`", value=value, fix="add `kind: <name>`: `orchestrator list`")
-        name = given.pop("name", kind)
-        return {"kind": kind, "name": name, "config": find(cls.room, kind).config.model_validate(given)}
+        own = {key: given.pop(key) for key in cls.model_fields if key in given}
+        return {"name": kind, **own, "kind": kind, "config": find(cls.room, kind).config.model_validate(given)}
 
     @model_serializer
     def _flat(self) -> dict[str, Any]:
-        return {"kind": self.kind, "name": self.name, **self.parameters}
+        own = {key: getattr(self, key) for key in type(self).model_fields if key != "config"}
+        return {**own, **self.parameters}
 
 
 class DetectorChoice(Choice):
@@ -85,11 +91,67 @@ class CorruptionChoice(Choice):
 
 
 class AttackChoice(Choice):
+    """An attack, and whose detectors it is made on.
+
+    Attributes:
+        adaptations: names of adaptations (``source_only``: the source detectors), or ``all``.
+    """
+
     room = "attacks"
+
+    adaptations: Names = "all"
 
 
 class AnalysisChoice(Choice):
+    """An analysis, and whose detectors it looks into.
+
+    Attributes:
+        adaptations: names of adaptations (``source_only``: the source detectors), or ``all``.
+    """
+
     room = "analyses"
+
+    adaptations: Names = (SOURCE_ONLY,)
+
+
+C = TypeVar("C", bound=Choice)
+
+
+def _distinct_choices(choices: tuple[C, ...]) -> tuple[C, ...]:
+    """The choices, no two of them with one name, and no two names for one thing."""
+    for position, choice in enumerate(choices):
+        for other in choices[:position]:
+            if choice.name == other.name:
+                fix = "give one of them another `name:`" if choice.config != other.config else "delete one of them"
+                raise InputError("two have this name", where=f"{position}.name", value=choice.name, fix=fix)
+            if (choice.kind, choice.config) == (other.kind, other.config):
+                raise InputError(
+                    f"the same parameters as {other.name!r}: they would be one cell under two names",
+                    where=str(position),
+                    value=choice.name,
+                    fix="delete one of them, or change a parameter",
+                )
+    return choices
+
+
+def _with_source_only(choices: tuple[AdaptationChoice, ...]) -> tuple[AdaptationChoice, ...]:
+    """The adaptations with ``source_only`` among them: everything else is compared with it."""
+    for position, choice in enumerate(choices):
+        if (choice.name == SOURCE_ONLY) != (choice.kind == SOURCE_ONLY):
+            raise InputError(
+                f"`{SOURCE_ONLY}` is the name of the unadapted detector, and its only name",
+                where=f"{position}.name",
+                value=choice.name,
+                fix="delete `name:`" if choice.kind == SOURCE_ONLY else "choose another `name:`",
+            )
+    if any(choice.kind == SOURCE_ONLY for choice in choices):
+        return choices
+    return (AdaptationChoice.model_validate(SOURCE_ONLY), *choices)
+
+
+Adaptations = Annotated[
+    tuple[AdaptationChoice, ...], AfterValidator(_with_source_only), AfterValidator(_distinct_choices)
+]
 
 
 class Data(Config):
@@ -105,13 +167,13 @@ class Data(Config):
         cache: folder for decoded images on each node; in the storage if not given.
     """
 
-    root: Path
+    root: Folder
     benchmark: Literal["smoke", "demo", "ranking", "private"] | None = None
     splits: Fractions = Fractions()
-    train_reals: Literal["all"] | tuple[str, ...] = "all"
-    test_reals: Literal["all"] | tuple[str, ...] = "all"
+    train_reals: Names = "all"
+    test_reals: Names = "all"
     unusable: Literal["refuse", "skip"] = "refuse"
-    cache: Path | None = None
+    cache: Folder | None = None
 
 
 class Resources(Config):
@@ -136,6 +198,8 @@ class Resources(Config):
             raise InputError(
                 "launcher `inline` trains in one process", value=f"workers: {self.workers}", fix="use `auto` or `train`"
             )
+        if self.gpus > 1 and self.gpus != int(self.gpus):
+            raise InputError("a worker gets a share of one GPU, or whole GPUs", value=self.gpus, fix="round it")
         if 0 < self.gpus < 1 and self.workers > 1:
             raise InputError(
                 "NCCL cannot run two workers on one GPU", value=f"gpus: {self.gpus}", fix="use whole GPUs, or 1 worker"
@@ -171,7 +235,7 @@ class Tracking(Config):
         experiment: the study's name if not given.
     """
 
-    uri: str | None = None
+    uri: Annotated[str | None, AfterValidator(tracking_address)] = None
     experiment: Slug | None = None
 
 
@@ -181,8 +245,8 @@ class Study(BaseModel):
     Attributes:
         name: of the study; folders and the MLflow experiment carry it.
         data, image: the images, and the one way they are made into squares of pixels.
-        detectors, adaptations: what is compared. ``source_only`` is always part of the grid.
-        train_generators: fakes that a detector is trained on, each against all real sources.
+        detectors, adaptations: what is compared. ``source_only`` is always part of the grid, listed or not.
+        train_generators: fakes that a detector is trained on, each against all real sources; or ``all``.
         test_generators: fakes that every detector is tested on and adapted to; ``all`` in the data.
         seeds: each one a training of its own.
         corruptions: test images are scored clean, and once more under each of these.
@@ -192,21 +256,30 @@ class Study(BaseModel):
         storage: folder of the ledger, checkpoints, scores, reports and the MLflow database.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
     name: Slug
     description: str = ""
     data: Data
     image: Preprocess = Preprocess()
-    detectors: tuple[DetectorChoice, ...] = Field(min_length=1)
-    train_generators: tuple[str, ...] = Field(min_length=1)
-    test_generators: Literal["all"] | tuple[str, ...] = "all"
-    adaptations: tuple[AdaptationChoice, ...] = ()
-    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
-    corruptions: tuple[CorruptionChoice, ...] = ()
-    attacks: tuple[AttackChoice, ...] = ()
-    analyses: tuple[AnalysisChoice, ...] = ()
+    detectors: Annotated[tuple[DetectorChoice, ...], Field(min_length=1), AfterValidator(_distinct_choices)]
+    train_generators: Names
+    test_generators: Names = "all"
+    adaptations: Adaptations = ()
+    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1), AfterValidator(distinct)] = (0,)
+    corruptions: Annotated[tuple[CorruptionChoice, ...], AfterValidator(_distinct_choices)] = ()
+    attacks: Annotated[tuple[AttackChoice, ...], AfterValidator(_distinct_choices)] = ()
+    analyses: Annotated[tuple[AnalysisChoice, ...], AfterValidator(_distinct_choices)] = ()
     selection: Literal["source_val"] = "source_val"
     resources: StageResources = StageResources()
-    storage: Path = Path("../results")
+    storage: Folder = Path("../results")
     tracking: Tracking = Tracking()
+
+    @model_validator(mode="after")
+    def _readers_name_adaptations(self) -> Study:
+        names = [adaptation.name for adaptation in self.adaptations]
+        for position, attack in enumerate(self.attacks):
+            known(attack.adaptations, names, f"attacks.{position}.adaptations")
+        for position, analysis in enumerate(self.analyses):
+            known(analysis.adaptations, names, f"analyses.{position}.adaptations")
+        return self

@@ -1,0 +1,274 @@
+"""A study with its images, its plan and its store: what the command line and a notebook use.
+
+>>> from orchestrator.campaign import Campaign
+>>> campaign = Campaign.open("studies/smoke.yaml")
+>>> campaign.run()                # doctest: +SKIP
+>>> campaign.results()            # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from orchestrator.plan.catalogue import Catalogue
+from orchestrator.plan.cells import CellId, Stage, digest
+from orchestrator.plan.cost import StageCost, costs
+from orchestrator.plan.expand import expand
+from orchestrator.plan.graph import Plan, pending, select
+from orchestrator.run.place import Place
+from orchestrator.run.provenance import provenance
+from orchestrator.store.artifacts import Artifacts
+from orchestrator.store.atomic import write_bytes
+from orchestrator.store.ledger import Ledger
+from orchestrator.store.lock import DriverLock
+from orchestrator.store.records import Record, Status
+from orchestrator.store.state import LiveState, Running, read_state
+from orchestrator.store.storage import check_storage, open_storage
+from orchestrator.study.load import dump_study, load_study
+from orchestrator.study.model import Study
+from trainables.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from orchestrator.run.driver import RunSummary
+    from orchestrator.run.listen import Listener
+    from reports.page import ReportPaths
+    from trainables.data.manifest import Manifest
+
+Executor = Literal["ray", "serial"]
+
+
+@dataclass(frozen=True, slots=True)
+class StageStatus:
+    """Cells of one stage, by how they stand."""
+
+    stage: Stage
+    cells: int
+    done: int
+    failed: int
+    blocked: int
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport:
+    """How a study stands, whether a run is going on or not.
+
+    Attributes:
+        phase: ``running``, ``interrupted`` (the driver is gone), ``finished``, or ``idle`` where none ever ran.
+        stages: cells of each stage.
+        running: cells that a worker is at now, with their latest epoch and metrics.
+        troubles: failed and blocked cells with the reason, failures first.
+    """
+
+    study: str
+    phase: str
+    stages: tuple[StageStatus, ...]
+    running: tuple[Running, ...]
+    troubles: tuple[Record, ...]
+
+
+class Campaign:
+    """A study, its images, plan and store.
+
+    Args:
+        study: resolved; ``Campaign.open`` reads one from a file.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        self.storage = check_storage(study.storage)
+
+    @classmethod
+    def open(cls, study: str | Path | Study) -> Campaign:
+        """The campaign of a study's file.
+
+        Raises:
+            InputError: the file is no valid study.
+        """
+        return cls(study if isinstance(study, Study) else load_study(Path(study)))
+
+    def make_images(self, progress: Callable[[int, int], None] | None = None) -> bool:
+        """Make the study's procedural benchmark, if it asks for one that is not there; whether it did."""
+        data = self.study.data
+        if data.root.exists() or data.benchmark is None:
+            return False
+        from trainables.benchmark import make_benchmark
+
+        make_benchmark(data.root, data.benchmark, progress=progress)
+        return True
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """Every image of the data folder, each read once and its index kept in the storage.
+
+        Raises:
+            InputError: the folder is absent, has an empty class, or files that are no usable images.
+        """
+        from trainables.data.folder import prepare
+
+        data = self.study.data
+        if not data.root.exists():
+            made = f"orchestrator data make {data.benchmark} {data.root}"
+            raise InputError(
+                "the data folder does not exist",
+                where="data.root",
+                value=str(data.root),
+                fix=f"`orchestrator run` makes it, or: {made}" if data.benchmark else "put the images there",
+            )
+        return prepare(data.root, splits=data.splits, unusable=data.unusable, index=self.index, image=self.study.image)
+
+    @property
+    def index(self) -> Path:
+        """Where the data folder's index is kept."""
+        return self.storage / "indexes" / f"{digest(str(self.study.data.root.absolute()))}.parquet"
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The image sets of the data folder."""
+        return Catalogue(self.manifest.sets())
+
+    def plan(self, only: Sequence[str] = ()) -> Plan:
+        """The study's cells; those matching ``only`` and what they need, if it is given.
+
+        Raises:
+            InputError: the data do not have what the study asks for, or no cell matches.
+        """
+        whole = self._plan
+        chosen = select(whole, only)
+        if not len(chosen):
+            example = next(iter(whole)).name
+            raise InputError("no cell matches", where="--only", value=list(only), fix=f"cells look like {example}")
+        return chosen
+
+    @cached_property
+    def _plan(self) -> Plan:
+        return expand(self.study, self.catalogue)
+
+    def ledger(self) -> Mapping[CellId, Record]:
+        """The latest record of every cell in the storage, of whatever study."""
+        return Ledger(self.storage).records()
+
+    def estimate(self, plan: Plan | None = None) -> tuple[StageCost, ...]:
+        """What is left, by stage, from what past cells took."""
+        plan, records = plan or self.plan(), self.ledger()
+        done = [record for record in records.values() if record.status is Status.DONE]
+        past = [((Stage(r.stage), r.method, str(r.tags["detector"])), r.seconds) for r in done]
+        return costs(plan, pending(plan, (record.cell for record in done)), past)
+
+    def run(
+        self,
+        *,
+        only: Sequence[str] = (),
+        executor: Executor = "ray",
+        address: str | None = None,
+        retry_failed: bool = False,
+        listeners: Sequence[Listener] = (),
+        on_images: Callable[[int, int], None] | None = None,
+    ) -> RunSummary:
+        """Run what the ledger does not hold yet, and write the report.
+
+        Args:
+            only: shell patterns of cell names.
+            executor: ``serial`` runs everything in this process.
+            address: of a Ray cluster; a local Ray if not given.
+            retry_failed: run failed cells again.
+            listeners: told of everything that happens.
+            on_images: told how many of the benchmark's images are made.
+
+        Raises:
+            InputError: the study, its data or its storage cannot be used, or another driver is at work in it.
+        """
+        from orchestrator.run.driver import Run
+        from orchestrator.run.serial import run_serially
+
+        open_storage(self.storage)
+        with DriverLock(self.storage, self.study.name):
+            self.make_images(on_images)
+            plan = self.plan(only)
+            write_bytes(self.folder / "study.yaml", dump_study(self.study).encode())
+            ledger = Ledger(self.storage)
+            ledger.compact()
+            with self._listening(listeners, ledger) as everyone:
+                run = Run(
+                    plan,
+                    self.place(),
+                    ledger,
+                    self.study.resources,
+                    listeners=everyone,
+                    retry_failed=retry_failed,
+                )
+                if executor == "serial":
+                    run_serially(run)
+                else:
+                    from orchestrator.run.on_ray import run_on_ray
+
+                    run_on_ray(run, address)
+            return run.summary()
+
+    @contextmanager
+    def _listening(self, listeners: Sequence[Listener], ledger: Ledger) -> Iterator[list[Listener]]:
+        """The caller's listeners, the state file and the mirror, for the time of a run."""
+        everyone: list[Listener] = [*listeners, LiveState(self.storage, self.study.name), self.mirror()]
+        try:
+            yield everyone
+        finally:
+            for listener in everyone:
+                listener.end()
+
+    def place(self) -> Place:
+        """Where workers find the study's images and leave their cells."""
+        return Place(
+            storage=self.storage,
+            index=self.index,
+            cache=self.study.data.cache or self.storage / "cache",
+            image=self.study.image,
+            provenance=tuple(provenance().items()),
+        )
+
+    @property
+    def folder(self) -> Path:
+        """The study's own folder in the storage: its resolved YAML, live state and report."""
+        return self.storage / "studies" / self.study.name
+
+    def status(self) -> StatusReport:
+        """How the study stands now."""
+        plan, records = self._plan, self.ledger()
+        state = read_state(self.storage, self.study.name)
+        found = [records[cell.id] for cell in plan if cell.id in records]
+        count = Counter((Stage(record.stage), record.status) for record in found)
+        stages = tuple(
+            StageStatus(stage, cells, *(count[stage, status] for status in Status))
+            for stage, cells in plan.stages().items()
+        )
+        troubles = [record for record in found if record.status is not Status.DONE]
+        return StatusReport(
+            study=self.study.name,
+            phase=state.phase.value if state else "idle",
+            stages=stages,
+            running=state.running if state else (),
+            troubles=tuple(sorted(troubles, key=lambda record: record.status is Status.BLOCKED)),
+        )
+
+    def report(self) -> ReportPaths:
+        """Rebuild the report from the store alone."""
+        from reports.page import build_report
+
+        plan, records = self._plan, self.ledger()
+        return build_report(
+            self.study.model_dump(mode="json"), list(plan), records, Artifacts(self.storage), self.folder / "report"
+        )
+
+    def results(self) -> pd.DataFrame:
+        """One row a finished score cell of this study: its place in the grid, then every metric."""
+        from orchestrator.store.tables import results_frame
+
+        records = self.ledger()
+        tags = {cell.id: cell.tags for cell in self._plan}
+        return results_frame([records[cell] for cell in tags if cell in records], tags)

@@ -1,0 +1,242 @@
+"""The command line: verbs only. What a verb needs is imported when it runs, so that ``--help`` is instant."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from trainables.errors import InputError
+
+
+class Verbs(TyperGroup):
+    """Turns what a user can mend into a message and exit code 2; anything else keeps its traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(2) from None
+        except KeyboardInterrupt:
+            again = ": what is done is kept, and the same command takes up the rest"
+            typer.echo(f"interrupted{again if ctx.invoked_subcommand == 'run' else ''}", err=True)
+            raise typer.Exit(130) from None
+
+
+class Executor(StrEnum):
+    ray = "ray"
+    serial = "serial"
+
+
+class Room(StrEnum):
+    detectors = "detectors"
+    adaptations = "adaptations"
+    attacks = "attacks"
+    corruptions = "corruptions"
+    analyses = "analyses"
+    generators = "generators"
+    spaces = "spaces"
+
+
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="A study's YAML file.")]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(metavar="PATTERN", help="Cells by name, as in `plan --json`, with * and ?; and what they need."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
+
+_STYLE: dict[str, Any] = {"no_args_is_help": True, "rich_markup_mode": None, "add_completion": False}
+app = typer.Typer(cls=Verbs, pretty_exceptions_enable=False, **_STYLE)
+data = typer.Typer(help="Make, index and show folders of images.", **_STYLE)
+app.add_typer(data, name="data")
+
+
+@app.callback()
+def orchestrator() -> None:
+    """Experiments on detectors of AI-generated images: train generator x test generator x adaptation.
+
+    A study is one YAML file. In the order in which you need them:
+
+    \b
+      orchestrator check  studies/demo.yaml     is it valid, are its images there?
+      orchestrator plan   studies/demo.yaml     what will run, and how long will it take?
+      orchestrator run    studies/demo.yaml     run it, or what is left of it
+      orchestrator report studies/demo.yaml     one HTML page with all results
+
+    Exit codes: 0 all is well, 1 some cells failed, 2 something you can mend, 130 interrupted.
+    """
+
+
+@app.command()
+def check(study: StudyFile) -> None:
+    """Is the study valid, and are its images there?
+
+    Lists every mistake with its line, the value found and a fix. Writes no result. Next: `orchestrator plan`.
+    """
+    from orchestrator.campaign import Campaign
+
+    for line in Campaign.open(study).check().lines:
+        typer.echo(line)
+
+
+@app.command()
+def plan(study: StudyFile, only: Only = None, json: AsJson = False) -> None:
+    """What will run: cells by stage, how many are done, and the time left.
+
+    \b
+    Examples:
+      orchestrator plan studies/demo.yaml
+      orchestrator plan studies/demo.yaml --only 'adapt/*dann*'     the names of some cells
+      orchestrator plan studies/demo.yaml --json | jq -r '.cells[].name'
+    """
+    from orchestrator import show
+    from orchestrator.campaign import Campaign
+
+    campaign = Campaign.open(study)
+    chosen, ledger = campaign.plan(only or ()), campaign.ledger()
+    if json:
+        typer.echo(show.as_json(show.plan_values(chosen, ledger)))
+    elif only:
+        typer.echo(show.cells_text(chosen, ledger))
+    else:
+        typer.echo(show.estimate_text(campaign.estimate()))
+
+
+@app.command()
+def run(
+    study: StudyFile,
+    only: Only = None,
+    executor: Annotated[Executor, typer.Option(help="Ray, or one process for debugging.")] = Executor.ray,
+    address: Annotated[str | None, typer.Option(help="Of a running Ray cluster; without it, this machine.")] = None,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed cells again.")] = False,
+) -> None:
+    """Run the study, or what is left of it.
+
+    Stop it at any time; the same command takes up where it stopped. Exits with 1 if a cell failed; the others are
+    run all the same.
+
+    \b
+    Examples:
+      orchestrator run studies/demo.yaml
+      orchestrator run studies/demo.yaml --only 'train/*' --only '*/coral/*'
+      orchestrator run studies/demo.yaml --retry-failed
+      ray job submit --working-dir . -- python -m orchestrator run studies/demo.yaml
+    """
+    from orchestrator import show
+    from orchestrator.campaign import Campaign
+    from orchestrator.run.progress import view_for
+
+    summary = Campaign.open(study).run(
+        only=only or (),
+        executor=executor.value,
+        address=address,
+        retry_failed=retry_failed,
+        listeners=[view_for(sys.stdout)],
+    )
+    typer.echo(show.summary_text(summary, study))
+    raise typer.Exit(summary.exit_code)
+
+
+@app.command()
+def status(
+    study: StudyFile,
+    json: AsJson = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Again every 2 seconds, while a run is going on.")] = False,
+) -> None:
+    """What is done, running, failed and blocked, with reasons; also during a run and after a crash."""
+    from orchestrator import show
+    from orchestrator.campaign import Campaign
+
+    campaign = Campaign.open(study)
+    for report in show.repeatedly(campaign.status, watch):
+        typer.echo(show.as_json(show.status_values(report)) if json else show.status_text(report))
+
+
+@app.command()
+def report(
+    study: StudyFile,
+    replay_tracking: Annotated[
+        bool, typer.Option("--replay-tracking", help="Also fill MLflow from the ledger, missing runs and all.")
+    ] = False,
+    show_it: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+) -> None:
+    """Build the report again, from what is stored alone: one HTML page, CSV and Parquet tables."""
+    from orchestrator.campaign import Campaign
+
+    paths = Campaign.open(study).report(replay_tracking=replay_tracking)
+    typer.echo(paths.page)
+    if show_it:
+        typer.launch(paths.page.as_uri())
+
+
+@app.command("list")
+def list_members(room: Annotated[Room, typer.Argument(help="What to list.")], json: AsJson = False) -> None:
+    """What a study can name, with each parameter's default.
+
+    \b
+    Examples:
+      orchestrator list detectors
+      orchestrator list attacks --json
+    """
+    from orchestrator import show
+
+    typer.echo(show.as_json(show.members(room.value)) if json else show.members_text(room.value))
+
+
+@app.command()
+def predict(
+    cell: Annotated[str, typer.Argument(metavar="CELL", help="Id or name of a trained cell, or a model's folder.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Images, or folders of them.")],
+    study: Annotated[Path | None, typer.Option(help="The study whose storage holds the cell.")] = None,
+    storage: Annotated[Path | None, typer.Option(help="The storage; ./results if neither is given.")] = None,
+    json: AsJson = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Comma-separated.")] = False,
+) -> None:
+    """P(fake) of images, with a trained or adapted detector. Files that are no usable image are listed by name.
+
+    \b
+    Examples:
+      orchestrator predict 3f2a photos/
+      orchestrator predict train/residual_cnn/tconv/seed0 a.jpg b.png --study studies/demo.yaml --csv
+    """
+    from orchestrator.predict import find_model, predict_paths, write
+
+    if json and csv:
+        raise InputError("one form at a time", value="--json --csv", fix="leave one out")
+    predictions = predict_paths(find_model(cell, study, storage), paths)
+    write(predictions, sys.stdout, "json" if json else "csv" if csv else "table")
+    raise typer.Exit(0 if any(prediction.usable for prediction in predictions) else 2)
+
+
+@app.command()
+def ui(study: StudyFile, port: Annotated[int, typer.Option(help="On this machine only.")] = 5000) -> None:
+    """The MLflow pages of the study, on this machine only; Ctrl-C ends them."""
+    import subprocess
+
+    from orchestrator.study.load import load_study
+    from orchestrator.ui import browsable
+
+    target, url = browsable(load_study(study), port)
+    typer.echo(f"MLflow at {url}")
+    if target is not None:
+        raise typer.Exit(subprocess.call(target))
+
+
+@data.command("make")
+def make(
+    preset: Annotated[str, typer.Argument(help="smoke, demo, ranking or private.")],
+    folder: Annotated[Path | None, typer.Argument(help="A folder that is not there yet; data/PRESET.")] = None,
+) -> None:
+    """Write the procedural benchmark as image files: real/<camera>/ and fake/<generator>/."""
+    from orchestrator import show
+    from trainables.benchmark.make import make_benchmark
+
+    root = folder or Path("data") / preset
+    with show.counter(f"images in {root}") as advance:
+        make_benchmark(preset, root, progress=advance)
+    typer.echo(root)

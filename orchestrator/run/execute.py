@@ -1,0 +1,248 @@
+"""Run one job in this process: the same code alone, in a Tune trial, in a Ray Train worker and in a Ray task."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.plan.cells import Cell, CellId, Stage
+from orchestrator.plan.jobs import Job
+from orchestrator.run.place import Place
+from orchestrator.store.records import Failure, Record, Status
+from orchestrator.store.tables import ROWS_FILE, SCORES_FILE, write_rows, write_scores
+from trainables.contract import AdaptationData, Context, Images, Outcome, Split
+from trainables.registry import find
+
+if TYPE_CHECKING:
+    from trainables.detector import Detector
+
+ContextFactory: TypeAlias = Callable[[Cell], Context]
+Work: TypeAlias = Callable[[Job, Place, ContextFactory], Sequence[Record]]
+
+MODEL_FILES = ("model.safetensors", "model.json")
+SCORING_BATCH = 256
+
+
+def execute(job: Job, place: Place, context_for: ContextFactory) -> list[Record]:
+    """Run the cells of a job one after the other, a model's scores while it is still on the device.
+
+    A cell that raises becomes a failed record; the job goes on unless it was the model. Each finished cell leaves its
+    record in its own folder, so that a driver that died before committing it can take it up.
+
+    Returns:
+        A record for every cell that was run.
+    """
+    bench = _Bench(place, context_for)
+    records = []
+    for cell in job.cells:
+        record = _attempt(cell, bench)
+        records.append(record)
+        if record.status is not Status.DONE and cell.stage.makes_model:
+            break
+    return records
+
+
+def record_of(cell: Cell, place: Place, **result: Any) -> Record:
+    """A cell's record, made in this process."""
+    return Record(
+        cell=cell.id,
+        name=cell.name,
+        stage=cell.stage.value,
+        method=cell.method,
+        tags=asdict(cell.tags),
+        params=cell.params,
+        needs=cell.needs,
+        data=cell.data,
+        version=cell.version,
+        node=platform.node(),
+        process=os.getpid(),
+        provenance=dict(place.provenance),
+        **result,
+    )
+
+
+def failure_of(error: BaseException, *, retryable: bool = False) -> Failure:
+    """Why a cell failed, from the exception that ended it."""
+    text = "".join(traceback.format_exception(error))
+    return Failure(kind=type(error).__name__, message=str(error), traceback=text, retryable=retryable)
+
+
+@dataclass
+class _Bench:
+    """What the cells of one job share: the model, and the scores of images that several test sets have in common."""
+
+    place: Place
+    context_for: ContextFactory
+    models: dict[CellId, Detector] = field(default_factory=dict)
+    scores: dict[tuple[str, str], NDArray[np.float32]] = field(default_factory=dict)
+
+    def model(self, cell: CellId) -> Detector:
+        """A model made by this job, or by another before it."""
+        if cell not in self.models:
+            from trainables.checkpoint import load_detector
+
+            self.models[cell], _ = load_detector(self.place.artifacts.folder(cell))
+        return self.models[cell]
+
+
+def _attempt(cell: Cell, bench: _Bench) -> Record:
+    context = bench.context_for(cell)  # imports torch: start-up is not work
+    started, clock = time.time(), time.perf_counter()
+    try:
+        outcome = _STAGES[cell.stage](cell, bench, context)
+    except Exception as error:  # noqa: BLE001 (a failing cell is a result; the rest of the grid goes on)
+        return record_of(
+            cell,
+            bench.place,
+            status=Status.FAILED,
+            failure=failure_of(error),
+            seconds=time.perf_counter() - clock,
+            started=started,
+        )
+    record = record_of(
+        cell,
+        bench.place,
+        status=Status.DONE,
+        metrics=outcome.metrics,
+        curves=tuple(outcome.curves),
+        files=tuple(outcome.files),
+        images=outcome.images,
+        seconds=time.perf_counter() - clock,
+        started=started,
+    )
+    if context.rank == 0:
+        bench.place.artifacts.leave(record)
+    return record
+
+
+def _train(cell: Cell, bench: _Bench, context: Context) -> Outcome:
+    import torch
+    from trainables.fit import train
+
+    entry = find("detectors", cell.method)
+    config = entry.config.model_validate(cell.params["detector"])
+    reader = bench.place.reader()
+    generators = [*_names(cell, "reals"), str(cell.params["source"])]
+    torch.manual_seed(context.seed)
+    detector = entry.load().build(config, classes=2)
+    outcome = train(
+        config, detector, reader.images(generators, Split.TRAIN), reader.images(generators, Split.VAL), context
+    )
+    card = {"detector": {"kind": cell.method, "config": cell.params["detector"]}}
+    return _keep_model(cell, bench, context, detector, outcome, card)
+
+
+def _adapt(cell: Cell, bench: _Bench, context: Context) -> Outcome:
+    from trainables.checkpoint import load_detector
+
+    entry = find("adaptations", cell.method)
+    config = entry.config.model_validate(cell.params["adaptation"])
+    detector, card = load_detector(bench.place.artifacts.folder(cell.needs[0]))
+    outcome = entry.load().adapt(config, detector, _adaptation_data(cell, bench, entry.traits), context)
+    return _keep_model(cell, bench, context, detector, outcome, {"detector": card["detector"]})
+
+
+def _adaptation_data(cell: Cell, bench: _Bench, traits: frozenset[str]) -> AdaptationData:
+    reader = bench.place.reader()
+    source = [*_names(cell, "train_reals"), str(cell.params["source"])]
+    target = [*_names(cell, "test_reals"), str(cell.params["target"])]
+    return AdaptationData(
+        source_train=reader.images(source, Split.TRAIN),
+        source_val=reader.images(source, Split.VAL),
+        target=reader.unlabelled(target, Split.ADAPT),
+        few=reader.images(target, Split.FEW) if "few" in traits else None,
+    )
+
+
+def _keep_model(
+    cell: Cell, bench: _Bench, context: Context, detector: Detector, outcome: Outcome, card: Mapping[str, Any]
+) -> Outcome:
+    from trainables.checkpoint import save_detector
+
+    if context.rank == 0:
+        about = {"cell": cell.id, "image": cell.params["image"], "data": cell.data, "stage": cell.stage.value}
+        save_detector(context.folder, detector, {**card, **about})
+    bench.models[cell.id] = detector
+    return Outcome(
+        metrics=outcome.metrics, curves=outcome.curves, images=outcome.images, files=(*MODEL_FILES, *outcome.files)
+    )
+
+
+def _score(cell: Cell, bench: _Bench, context: Context) -> Outcome:
+    from trainables.metrics import detection_metrics
+
+    detector = bench.model(cell.needs[0])
+    generators = [*_names(cell, "reals"), str(cell.params["test"])]
+    fresh = 0
+    for generator in generators:
+        if (cell.tags.variant, generator) not in bench.scores:
+            bench.scores[cell.tags.variant, generator] = _scores(cell, bench, context, detector, generator)
+            fresh += len(bench.scores[cell.tags.variant, generator])
+    images = bench.place.reader().images(generators, Split.TEST)
+    scores = np.concatenate([bench.scores[cell.tags.variant, generator] for generator in generators])
+    write_scores(context.folder / SCORES_FILE, images.ids, images.labels, images.generators, scores)
+    return Outcome(metrics=detection_metrics(images.labels, scores), files=[SCORES_FILE], images=fresh)
+
+
+def _scores(cell: Cell, bench: _Bench, context: Context, detector: Detector, generator: str) -> NDArray[np.float32]:
+    """P(fake) of one generator's test images, each scored once whatever number of test sets holds it."""
+    from trainables.corruption import corrupted
+
+    from trainables.score import score
+
+    images = bench.place.reader().images([generator], Split.TEST)
+    if cell.params["corruption"] is not None:
+        config = find("corruptions", cell.method).config.model_validate(cell.params["corruption"])
+        images = corrupted(images, cell.method, config)
+    return score(detector, images.pixels, device=context.device, batch=SCORING_BATCH)
+
+
+def _attack(cell: Cell, bench: _Bench, context: Context) -> Outcome:
+    entry = find("attacks", cell.method)
+    config = entry.config.model_validate(cell.params["attack"])
+    images = bench.place.reader().images([*_names(cell, "reals"), str(cell.params["test"])], Split.TEST)
+    outcome = entry.load().attack(config, bench.model(cell.needs[0]), images, context)
+    return _with_rows(outcome, context)
+
+
+def _analyse(cell: Cell, bench: _Bench, context: Context) -> Outcome:
+    entry = find("analyses", cell.method)
+    config = entry.config.model_validate(cell.params["analysis"])
+    reader = bench.place.reader()
+    groups: dict[str, Images] = {
+        "real": reader.images(_names(cell, "reals"), Split.TEST),
+        "seen fake": reader.images([str(cell.params["seen"])], Split.TEST),
+    }
+    groups |= {f"unseen fake: {name}": reader.images([name], Split.TEST) for name in _names(cell, "unseen")}
+    outcome = entry.load().analyse(config, bench.model(cell.needs[0]), groups, context)
+    return _with_rows(outcome, context)
+
+
+def _with_rows(outcome: Outcome, context: Context) -> Outcome:
+    if not outcome.rows:
+        return outcome
+    write_rows(context.folder / ROWS_FILE, outcome.rows)
+    return Outcome(metrics=outcome.metrics, images=outcome.images, files=(*outcome.files, ROWS_FILE))
+
+
+def _names(cell: Cell, key: str) -> list[str]:
+    names = cell.params[key]
+    assert isinstance(names, list)
+    return [str(name) for name in names]
+
+
+_STAGES: Mapping[Stage, Callable[[Cell, _Bench, Context], Outcome]] = {
+    Stage.TRAIN: _train,
+    Stage.ADAPT: _adapt,
+    Stage.SCORE: _score,
+    Stage.ATTACK: _attack,
+    Stage.ANALYSE: _analyse,
+}

@@ -1,0 +1,58 @@
+"""Where a worker finds what its cells read, and where it leaves what they make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.plan.cells import CellId
+from orchestrator.store.artifacts import Artifacts
+from trainables.data.preprocess import Preprocess
+
+if TYPE_CHECKING:
+    from trainables.data.reader import Reader
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The paths of one study, the same on every node; small enough to travel with every job.
+
+    Attributes:
+        storage: the study's storage.
+        index: the data folder's index, a Parquet file.
+        cache: this node's folder of decoded images.
+        image: the study's preprocessing, part of every cell's parameters too.
+        provenance: versions and the git commit, for every record.
+    """
+
+    storage: Path
+    index: Path
+    cache: Path
+    image: Preprocess
+    provenance: tuple[tuple[str, str], ...] = field(default=())
+
+    @property
+    def artifacts(self) -> Artifacts:
+        """The cells' folders."""
+        return Artifacts(self.storage)
+
+    def folder(self, cell: CellId) -> Path:
+        """A cell's own folder, there to be written to."""
+        folder = self.artifacts.folder(cell)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def reader(self) -> Reader:
+        """The study's images; kept open in a warm process from cell to cell."""
+        return _reader(self.index, self.index.stat().st_mtime_ns, self.image, self.cache)
+
+
+@lru_cache(maxsize=2)
+def _reader(index: Path, changed: int, image: Preprocess, cache: Path) -> Reader:
+    del changed  # part of the key: a new index is read anew
+    from trainables.data.manifest import Manifest
+    from trainables.data.reader import Reader
+
+    return Reader(Manifest.load(index), image, cache)

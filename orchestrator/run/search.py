@@ -1,0 +1,83 @@
+"""A Ray Tune searcher that hands out the ready jobs of a run: Tune schedules the grid as a graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ray.tune import Callback
+from ray.tune.search import Searcher
+
+from orchestrator.plan.jobs import Job
+from orchestrator.run.driver import Run
+from orchestrator.run.queue import Lane
+from orchestrator.run.tasks import TaskPool
+from orchestrator.run.wire import pack_job, unpack_records
+
+RECORDS, CELL, ROW = "records", "cell", "row"
+"""Keys of what a trial reports: its job's records at the end; before that a cell and its latest row."""
+
+
+class PlanSearch(Searcher):
+    """Suggests a ready job as a trial's config, nothing while none is ready, and ends the wave when none can come.
+
+    Args:
+        run: whose queue it hands out and to whom it reports.
+        which: the lane of this wave.
+    """
+
+    def __init__(self, run: Run, which: Lane) -> None:
+        super().__init__(metric=None, mode=None)
+        self._run, self._lane = run, which
+        self.jobs: dict[str, Job] = {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """A ready job; None while one may still become ready; ``FINISHED`` when this wave can do no more."""
+        job = self._run.queue.take(self._lane)
+        if job is None:
+            return None if self.jobs else Searcher.FINISHED
+        self.jobs[trial_id] = job
+        resources = self._run.resources.of(job.stage)
+        return {"job": pack_job(job), "resources": resources.model_dump(mode="json")}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """File the job's records, or that its worker was lost."""
+        job = self.jobs.pop(trial_id)
+        if error or not result or RECORDS not in result:
+            self._run.lost(job, "the worker process died, more often than it is retried")
+        else:
+            self._run.finish(job, unpack_records(result[RECORDS]))
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing to save: the ledger decides what is left."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing to restore."""
+
+
+class Progress(Callback):
+    """Passes what Tune sees to the run, and keeps the tasks beside it going.
+
+    Args:
+        search: knows which trial is which job.
+        run: whom to tell.
+        tasks: polled at every step of Tune's loop.
+    """
+
+    def __init__(self, search: PlanSearch, run: Run, tasks: TaskPool) -> None:
+        self._search, self._run, self._tasks = search, run, tasks
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Start and collect attack and analysis tasks where there is room beside the trials."""
+        self._tasks.poll()
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A trial has a process."""
+        if trial.trial_id in self._search.jobs:
+            self._run.started(self._search.jobs[trial.trial_id])
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """A cell has finished an epoch."""
+        if ROW in result and RECORDS not in result:
+            self._run.progress(result[CELL], result[ROW])

@@ -1,0 +1,81 @@
+"""A connection to Ray: the local machine, or a cluster that is there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from orchestrator.study.model import StageResources
+from trainables.errors import InputError
+
+ENVIRONMENT = {
+    "RAY_AUTH_MODE": "disabled",  # a local Ray listens on loopback only; a cluster's own setting wins
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "300",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends the run; the next one resumes from the ledger
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # Tune's own state is never restored
+    "TUNE_WARN_THRESHOLD_S": "60",
+}
+
+
+@contextmanager
+def connected(address: str | None, resources: StageResources) -> Iterator[Mapping[str, float]]:
+    """Ray for the time of a run; yields the cluster's resources.
+
+    Args:
+        address: of a cluster; None for the one this process was submitted to, else a local Ray.
+        resources: the largest request must fit.
+
+    Raises:
+        InputError: no cluster answers at the address, or a cell asks for more than the local machine has.
+    """
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    import ray
+
+    already = ray.is_initialized()
+    if not already:
+        _connect(address)
+    try:
+        cluster = ray.cluster_resources()
+        if address is None and "RAY_ADDRESS" not in os.environ:
+            _check_fit(resources, cluster)
+        yield cluster
+    finally:
+        if not already:
+            ray.shutdown()
+
+
+def _connect(address: str | None) -> None:
+    import ray
+
+    options: dict[str, object] = {"logging_level": "ERROR", "log_to_driver": False}
+    if address or "RAY_ADDRESS" in os.environ:
+        try:
+            ray.init(address=address, **options)
+        except (ConnectionError, ValueError) as error:
+            raise InputError(
+                "no Ray cluster answers", where="--address", value=address, fix="start one, or leave --address out"
+            ) from error
+    else:
+        ray.init(include_dashboard=False, **options)
+
+
+def _check_fit(resources: StageResources, cluster: Mapping[str, float]) -> None:
+    for stage in ("train", "adapt", "attack", "analyse"):
+        wanted = resources.of(stage)
+        for name, each in (("CPU", wanted.cpus), ("GPU", wanted.gpus)):
+            total = each * wanted.workers if stage in ("train", "adapt") else each
+            if total > cluster.get(name, 0.0):
+                raise InputError(
+                    f"a cell asks for more {name}s than this machine has ({cluster.get(name, 0):g})",
+                    where=f"resources.{stage}",
+                    value=f"{wanted.workers} workers with {each:g} {name} each",
+                    fix="lower it, or run on a cluster with --address",
+                )

@@ -1,0 +1,63 @@
+"""Rules of a study that need no data: what a list of names may be, and what may not be there twice.
+
+``where`` of an error raised here is the rest of the key path, below the field that is checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, StringConstraints
+
+from trainables.errors import InputError, nearest
+
+T = TypeVar("T", bound=tuple[Hashable, ...] | str)
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
+"""A name that is safe as a folder, an MLflow experiment and a part of a cell's name."""
+
+
+def distinct(values: T) -> T:
+    """The values, none of them twice; a word such as ``all`` passes."""
+    if not isinstance(values, str):
+        for position, value in enumerate(values):
+            if value in values[:position]:
+                raise InputError("listed twice", where=str(position), value=value, fix="delete one of them")
+    return values
+
+
+def known(names: Literal["all"] | tuple[str, ...], all_names: Iterable[str], where: str) -> None:
+    """Raise unless every name is one that the study has."""
+    choices = tuple(all_names)
+    for name in () if names == "all" else names:
+        if name not in choices:
+            raise InputError("the study has no such name", where=where, value=name, fix=nearest(name, choices))
+
+
+def local_folder(value: Any) -> Any:
+    """A path; an address such as ``s3://…`` is refused in words, not made a folder called ``s3:``."""
+    if isinstance(value, str) and "://" in value:
+        raise InputError("must be a local folder", value=value, fix="a folder that every node can reach")
+    return value
+
+
+def tracking_address(uri: str | None) -> str | None:
+    """An address MLflow takes: a database or a server."""
+    if uri is not None and "://" not in uri and not uri.startswith("databricks"):
+        fix = "write sqlite:///mlflow.db (a file beside the study) or http://host:port"
+        raise InputError("a tracking address names a database or a server", value=uri, fix=fix)
+    return uri
+
+
+def _names_or_all(value: Any) -> Any:
+    if value == "all" or (isinstance(value, list | tuple) and value and all(isinstance(v, str) for v in value)):
+        return value
+    if value in ([], ()):
+        raise InputError("an empty list selects nothing", fix="write `all`, or list names")
+    fix = f"write [{value}]" if isinstance(value, str) else None
+    raise InputError("must be `all` or a list of names", value=value, fix=fix)
+
+
+Names = Annotated[Literal["all"] | tuple[str, ...], BeforeValidator(_names_or_all), AfterValidator(distinct)]
+"""``all``, or at least one name, each once."""

@@ -1,0 +1,140 @@
+"""A study's YAML as plain values, and the line of every key in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from trainables.errors import InputError, nearest
+
+KeyPath = Sequence[str | int]
+"""Keys and positions from the top of the file to a value: ``("adaptations", 2, "weight")``."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A YAML file that was read.
+
+    Attributes:
+        path: as the user wrote it; messages repeat it.
+        values: what it holds, as plain Python values.
+        tree: the same with positions, for messages.
+    """
+
+    path: Path
+    values: Any
+    tree: yaml.Node | None
+
+    def where(self, keys: KeyPath) -> str:
+        """``studies/demo.yaml:14: adaptations.2.weight``, for a message; the nearest line that is in the file."""
+        place = f"{self.path}:{self._line(keys)}" if self.tree else str(self.path)
+        return ": ".join([place, ".".join(map(str, keys))]) if keys else place
+
+    def _line(self, keys: KeyPath) -> int:
+        node, line = self.tree, 1
+        for key in keys:
+            step = _step(node, key)
+            if step is None:
+                break
+            line, node = step
+        return line
+
+
+def read(path: Path) -> Source:
+    """The YAML file at ``path``.
+
+    Raises:
+        InputError: there is no such file, it is not YAML, or a key is in it twice.
+    """
+    loader = _loader(path)
+    try:
+        tree = loader.get_single_node()
+        if tree is not None:
+            _refuse_duplicates(tree, path)
+        values = loader.construct_document(tree) if tree is not None else None
+    except yaml.MarkedYAMLError as error:
+        raise _syntax_error(path, error) from None
+    finally:
+        loader.dispose()
+    return Source(path, values, tree)
+
+
+def _loader(path: Path) -> yaml.SafeLoader:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        siblings = [p.name for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        fix = nearest(path.name, siblings) if siblings else "give the path of a study's YAML file"
+        raise InputError("there is no such file", where=str(path), fix=fix) from None
+    except UnicodeDecodeError:
+        raise InputError("the file is not UTF-8 text", where=str(path), fix="a study is a YAML file") from None
+    except OSError as error:
+        raise InputError(f"the file cannot be read: {error.strerror}", where=str(path)) from None
+    try:
+        return yaml.SafeLoader(text)
+    except yaml.reader.ReaderError as error:
+        raise InputError(
+            f"the file is not text: {error.reason}", where=str(path), fix="a study is a YAML file"
+        ) from None
+
+
+def _syntax_error(path: Path, error: yaml.MarkedYAMLError) -> InputError:
+    mark = error.problem_mark or error.context_mark
+    place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+    reason = " ".join(part for part in (error.context, error.problem) if part)
+    tab = "\\t" in reason
+    return InputError(
+        f"the file is not valid YAML: {reason}",
+        where=place,
+        fix="indent with spaces, not tabs" if tab else "look at this line and the one above: indent, colon, brackets",
+    )
+
+
+def _refuse_duplicates(tree: yaml.Node, path: Path) -> None:
+    for mapping in _mappings(tree):
+        seen: dict[str, int] = {}
+        for key, _ in mapping.value:
+            line = key.start_mark.line + 1
+            if key.value in seen and isinstance(key, yaml.ScalarNode):
+                raise InputError(
+                    f"the key `{key.value}` is given twice, on lines {seen[key.value]} and {line}",
+                    where=f"{path}:{line}",
+                    fix="keep one of them",
+                )
+            if isinstance(key, yaml.ScalarNode):
+                seen[key.value] = line
+
+
+def _mappings(tree: yaml.Node) -> Iterator[yaml.MappingNode]:
+    """Every mapping of the file once; an alias may point back at its own parent."""
+    queue, seen = [tree], {id(tree)}
+    while queue:
+        node = queue.pop()
+        if isinstance(node, yaml.MappingNode):
+            yield node
+        for child in _children(node):
+            if id(child) not in seen:
+                seen.add(id(child))
+                queue.append(child)
+
+
+def _children(node: yaml.Node) -> list[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        return [value for _, value in node.value]
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
+
+
+def _step(node: yaml.Node | None, key: str | int) -> tuple[int, yaml.Node] | None:
+    """The line of a key or position of a node, and the node found there."""
+    if isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+        child = node.value[key]
+        return child.start_mark.line + 1, child
+    if isinstance(node, yaml.MappingNode):
+        for name, value in node.value:
+            if name.value == key:
+                return name.start_mark.line + 1, value
+    return None

@@ -1,0 +1,250 @@
+"""The results as tables: one declared list of columns each, holes left in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from orchestrator.plan.cells import Cell, Stage
+from orchestrator.store.records import Record, Status
+from reports.results import SOURCE_ONLY, Model, Results, in_matrix
+from reports.statistics import METRICS, Estimate, mean
+
+Row = dict[str, Any]
+
+GAIN_METRICS = ("accuracy", "auroc")
+INTERVAL = ("", "_low", "_high")
+
+PLACE = ("detector", "adaptation", "source", "target", "seed")
+GRID = (
+    *("plan", "selection", *PLACE, "test", "variant", "in_dataset", "matrix", "cell", "status", "images"),
+    *(metric + end for metric in METRICS for end in INTERVAL),
+)
+GAINS = (
+    *("plan", "selection", "detector", "adaptation", "baseline", "metric", "scope", "source", "target"),
+    *("pairs", "pairs_planned", "value", "baseline_value", "gain", "gain_low", "gain_high", "clear"),
+)
+SUMMARY = (
+    *("plan", "selection", "detector", "adaptation", "variant", "pairs", "pairs_planned", "in_dataset"),
+    *(metric + end for metric in METRICS for end in INTERVAL),
+    *("worst", "worst_source", "worst_target", "on_source"),
+    *("drop" + end for end in INTERVAL),
+)
+COSTS = ("stage", "method", "cells", "done", "failed", "blocked", "seconds", "longest", "images", "images_per_second")
+FAILURES = ("stage", "name", "cell", "status", "kind", "message", "traceback", "retryable", "attempt", "node")
+CURVES = ("stage", *PLACE, "epoch", "metric", "value")
+
+
+def grid_frame(results: Results) -> pd.DataFrame:
+    """One row a score cell of the plan, done or not: where it stands, its metrics and their 95 % intervals.
+
+    Further metrics of the ledger follow the declared columns.
+    """
+    return _frame([_grid_row(results, cell) for cell in results.of(Stage.SCORE)], GRID)
+
+
+def gains_frame(results: Results) -> pd.DataFrame:
+    """Each method's gain over each baseline: for every off-diagonal pair, and the mean over them.
+
+    A gain pairs the same seeds and the same images. ``clear`` says that the interval excludes 0; a gain that is not
+    clear is none.
+    """
+    rows: list[Row] = []
+    for detector in results.detectors:
+        for adaptation in results.adaptations:
+            for baseline in results.baselines:
+                if adaptation not in (SOURCE_ONLY, baseline):
+                    for metric in GAIN_METRICS:
+                        rows += _gain_rows(results, detector, adaptation, baseline, metric)
+    return _frame(rows, GAINS)
+
+
+def summary_frame(results: Results) -> pd.DataFrame:
+    """One row a detector, method and variant: means in-dataset and over the off-diagonal pairs, and the worst pair.
+
+    ``in_dataset`` and ``on_source`` are accuracies: of the source detectors, and of the adapted ones, on the test
+    images of the generator they were trained on. ``drop`` is clean accuracy minus this variant's, over the pairs.
+    """
+    rows = [
+        _summary_row(results, detector, adaptation, variant)
+        for detector in results.detectors
+        for variant in ("", *results.variants)
+        for adaptation in results.adaptations
+    ]
+    return _frame(rows, SUMMARY)
+
+
+def matrix_frame(results: Results, detector: str, adaptation: str, metric: str) -> pd.DataFrame:
+    """A method's matrix: a row a train generator, a column a test generator, the mean over seeds; NaN for a hole."""
+    values = {
+        test: [_value(results.at(results.entry(detector, adaptation, s, test), test, metric)) for s in results.sources]
+        for test in results.tests
+    }
+    return pd.DataFrame(values, index=pd.Index(results.sources, name="train_generator"))
+
+
+def cost_frame(results: Results) -> pd.DataFrame:
+    """One row a stage and method, and one for all: cells, seconds of pure work, images per second."""
+    groups: dict[tuple[str, str], list[Cell]] = {}
+    for stage in Stage:
+        for cell in results.of(stage):
+            groups.setdefault((stage.value, cell.method), []).append(cell)
+    rows = [_cost_row(results, stage, method, cells) for (stage, method), cells in groups.items()]
+    return _frame([*rows, _cost_row(results, "all", "", results.cells)], COSTS)
+
+
+def failure_frame(results: Results) -> pd.DataFrame:
+    """One row a cell that failed or is blocked: why, and where it ran. Failed cells first."""
+    rows = [_failure_row(cell, record) for cell, record in _recorded(results) if record.status is not Status.DONE]
+    rows.sort(key=lambda row: row["status"] != Status.FAILED.value)
+    return _frame(rows, FAILURES)
+
+
+def curve_frame(results: Results) -> pd.DataFrame:
+    """One row an epoch and metric of every model made."""
+    rows = [
+        {"stage": cell.stage.value, **_place(cell), "epoch": row.get("epoch", i + 1), "metric": name, "value": value}
+        for cell, record in _recorded(results)
+        if cell.stage.makes_model
+        for i, row in enumerate(record.curves)
+        for name, value in row.items()
+        if name != "epoch"
+    ]
+    return _frame(rows, CURVES)
+
+
+def interval_columns(name: str, found: Estimate | None) -> Row:
+    """A figure and the ends of its interval as three columns; NaN for what is not known."""
+    values = (found.value, found.low, found.high) if found else (float("nan"),) * 3
+    return dict(zip((name + end for end in INTERVAL), values, strict=True))
+
+
+def _grid_row(results: Results, cell: Cell) -> Row:
+    record = results.records.get(cell.id)
+    found = results.estimates.get(cell.id, {})
+    row: Row = {
+        **_origin(results),
+        **_place(cell),
+        "test": cell.tags.test,
+        "variant": cell.tags.variant,
+        "in_dataset": cell.tags.source == cell.tags.test,
+        "matrix": in_matrix(cell),
+        "cell": cell.id,
+        "status": record.status.value if record else "pending",
+        "images": len(results.scores[cell.id]) if cell.id in results.scores else None,
+    }
+    for metric in METRICS:
+        row |= interval_columns(metric, found.get(metric))
+    return (dict(record.metrics) if record else {}) | row
+
+
+def _gain_rows(results: Results, detector: str, adaptation: str, baseline: str, metric: str) -> Iterator[Row]:
+    gains: list[tuple[Estimate, Estimate, Estimate]] = []
+    common = {"detector": detector, "adaptation": adaptation, "baseline": baseline, "metric": metric}
+    for source, target in results.pairs:
+        ours, theirs = (results.entry(detector, name, source, target) for name in (adaptation, baseline))
+        gain = results.difference((ours, target, ""), (theirs, target, ""), metric)
+        values = results.at(ours, target, metric), results.at(theirs, target, metric)
+        if gain and values[0] and values[1]:
+            gains.append((gain, values[0], values[1]))
+            place = {"scope": "pair", "source": source, "target": target, "pairs": 1, "pairs_planned": 1}
+            yield _origin(results) | common | place | _gain_columns(gain, values[0].value, values[1].value)
+    if gains:
+        gain, ours_mean, theirs_mean = (mean(estimates) for estimates in zip(*gains, strict=True))
+        place = {"scope": "mean", "pairs": len(gains), "pairs_planned": len(results.pairs)}
+        yield _origin(results) | common | place | _gain_columns(gain, ours_mean.value, theirs_mean.value)
+
+
+def _gain_columns(gain: Estimate, value: float, baseline_value: float) -> Row:
+    columns = {"value": value, "baseline_value": baseline_value, "clear": gain.clear}
+    return columns | interval_columns("gain", gain)
+
+
+def _summary_row(results: Results, detector: str, adaptation: str, variant: str) -> Row:
+    row: Row = {**_origin(results), "detector": detector, "adaptation": adaptation, "variant": variant}
+    for metric in METRICS:
+        found, row["pairs"] = results.average(detector, adaptation, results.pairs, metric, variant)
+        row |= interval_columns(metric, found)
+    inside, _ = results.average(detector, adaptation, results.diagonal, "accuracy", variant)
+    return row | {
+        "pairs_planned": len(results.pairs),
+        "in_dataset": _value(inside),
+        "on_source": _value(_on_source(results, detector, adaptation, variant)),
+        **_worst(results, detector, adaptation, variant),
+        **interval_columns("drop", _drop(results, detector, adaptation, variant)),
+    }
+
+
+def _on_source(results: Results, detector: str, adaptation: str, variant: str) -> Estimate | None:
+    models = [results.entry(detector, adaptation, s, t) for s, t in results.pairs]
+    found = [results.at(model, model.source, "accuracy", variant) for model in models]
+    known = [entry for entry in found if entry]
+    return mean(known) if known else None
+
+
+def _worst(results: Results, detector: str, adaptation: str, variant: str) -> Row:
+    found: dict[tuple[str, str], float] = {}
+    for source, target in results.pairs:
+        entry = results.at(results.entry(detector, adaptation, source, target), target, "accuracy", variant)
+        if entry:
+            found[source, target] = entry.value
+    if not found:
+        return {}
+    source, target = min(found, key=found.__getitem__)
+    return {"worst": found[source, target], "worst_source": source, "worst_target": target}
+
+
+def _drop(results: Results, detector: str, adaptation: str, variant: str) -> Estimate | None:
+    if not variant:
+        return None
+    models: list[tuple[Model, str]] = [(results.entry(detector, adaptation, s, t), t) for s, t in results.pairs]
+    drops = [results.difference((model, t, ""), (model, t, variant), "accuracy") for model, t in models]
+    known = [drop for drop in drops if drop]
+    return mean(known) if known else None
+
+
+def _cost_row(results: Results, stage: str, method: str, cells: Sequence[Cell]) -> Row:
+    records = [results.records[cell.id] for cell in cells if cell.id in results.records]
+    ended = {status: sum(r.status is status for r in records) for status in Status}
+    seconds, images = sum(r.seconds for r in records), sum(r.images for r in records)
+    return {
+        "stage": stage,
+        "method": method,
+        "cells": len(cells),
+        **{status.value: count for status, count in ended.items()},
+        "seconds": seconds,
+        "longest": max((r.seconds for r in records), default=0.0),
+        "images": images,
+        "images_per_second": images / seconds if seconds else float("nan"),
+    }
+
+
+def _failure_row(cell: Cell, record: Record) -> Row:
+    row: Row = {"stage": cell.stage.value, "name": cell.name, "cell": cell.id, "status": record.status.value}
+    row |= {"attempt": record.attempt, "node": record.node}
+    if record.failure:
+        row |= {key: getattr(record.failure, key) for key in ("kind", "message", "traceback", "retryable")}
+    return row
+
+
+def _recorded(results: Results) -> Iterator[tuple[Cell, Record]]:
+    return ((cell, results.records[cell.id]) for cell in results.cells if cell.id in results.records)
+
+
+def _origin(results: Results) -> Row:
+    return {"plan": results.plan, "selection": results.selection}
+
+
+def _place(cell: Cell) -> Row:
+    return {name: getattr(cell.tags, name) for name in PLACE}
+
+
+def _value(found: Estimate | None) -> float:
+    return found.value if found else float("nan")
+
+
+def _frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
+    further = dict.fromkeys(name for row in rows for name in row if name not in columns)
+    return pd.DataFrame(list(rows), columns=[*columns, *sorted(further)])

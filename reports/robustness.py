@@ -1,0 +1,104 @@
+"""What the attacks did, as tables: robust accuracy and the error rates of both directions against the budget."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from orchestrator.plan.cells import Cell, Stage
+from orchestrator.store.records import Record, Status
+from reports.frames import INTERVAL, PLACE, Row, interval_columns
+from reports.results import ROWS, Results
+from reports.statistics import Estimate, Scores, estimate, mean
+
+RATES = ("robust_accuracy", "fake_to_real", "real_to_fake")
+"""Accuracy, the share of fakes taken for real and of reals taken for fake, on the attacked images."""
+
+_METRIC_OF = {"robust_accuracy": "accuracy", "fake_to_real": "fake_to_real", "real_to_fake": "real_to_fake"}
+_NAMED = re.compile(rf"(?P<rate>{'|'.join(RATES)})_eps(?P<epsilon>[0-9.]+)")
+
+ATTACKS = (
+    *("plan", "selection", *PLACE, "attack", "epsilon", "cell", "images"),
+    *(rate + end for rate in RATES for end in INTERVAL),
+)
+ATTACK_MEANS = (
+    *("plan", "selection", "detector", "adaptation", "attack", "epsilon", "models"),
+    *(rate + end for rate in RATES for end in INTERVAL),
+)
+
+
+def attack_frames(results: Results) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """One row an attacked model and budget; and the means over the models of a detector and method.
+
+    Budgets are in pixel steps of 0-255. Rates come from the per-image rows; where these are gone, from the ledger,
+    without intervals.
+    """
+    rows: list[Row] = []
+    grouped: dict[tuple[str, str, str, float], list[Mapping[str, Estimate]]] = {}
+    for cell, record in _attacked(results):
+        for epsilon, (rates, images) in sorted(_rates(results, cell, record).items()):
+            rows.append(_row(results, cell, epsilon, rates, images))
+            key = (cell.tags.detector, cell.tags.adaptation, cell.tags.variant, epsilon)
+            grouped.setdefault(key, []).append(rates)
+    means = [_mean_row(results, key, found) for key, found in grouped.items()]
+    return pd.DataFrame(rows, columns=list(ATTACKS)), pd.DataFrame(means, columns=list(ATTACK_MEANS))
+
+
+def _attacked(results: Results) -> Iterator[tuple[Cell, Record]]:
+    for cell in results.of(Stage.ATTACK):
+        record = results.records.get(cell.id)
+        if record and record.status is Status.DONE:
+            yield cell, record
+
+
+def _rates(results: Results, cell: Cell, record: Record) -> dict[float, tuple[Mapping[str, Estimate], int | None]]:
+    path = results.folders.folder(cell.id) / ROWS
+    if not path.is_file():
+        return {epsilon: (rates, None) for epsilon, rates in _from_metrics(results, record).items()}
+    table = pd.read_parquet(path)
+    found: dict[float, tuple[Mapping[str, Estimate], int | None]] = {}
+    for epsilon, part in table.groupby("epsilon"):
+        scores = Scores.from_frame(part, score="adversarial_score")
+        found[float(str(epsilon))] = (_named(estimate(scores, results.resampler)), len(scores))
+    if found and 0.0 not in found:
+        first = table[table["epsilon"] == min(found)]
+        scores = Scores.from_frame(first, score="clean_score")
+        found[0.0] = (_named(estimate(scores, results.resampler)), len(scores))
+    return found
+
+
+def _named(estimates: Mapping[str, Estimate]) -> dict[str, Estimate]:
+    return {rate: estimates[metric] for rate, metric in _METRIC_OF.items()}
+
+
+def _from_metrics(results: Results, record: Record) -> dict[float, dict[str, Estimate]]:
+    nothing = np.full(results.resampler.draws, np.nan)
+    found: dict[float, dict[str, Estimate]] = {}
+    for name, value in record.metrics.items():
+        match = _NAMED.fullmatch(name)
+        if match:
+            rates = found.setdefault(float(match["epsilon"]), {})
+            rates[match["rate"]] = Estimate(float(value), nothing)
+    return found
+
+
+def _row(results: Results, cell: Cell, epsilon: float, rates: Mapping[str, Estimate], images: int | None) -> Row:
+    row: dict[str, Any] = {"plan": results.plan, "selection": results.selection, "attack": cell.tags.variant}
+    row |= {name: getattr(cell.tags, name) for name in PLACE}
+    row |= {"epsilon": epsilon, "cell": cell.id, "images": images}
+    for rate in RATES:
+        row |= interval_columns(rate, rates.get(rate))
+    return row
+
+
+def _mean_row(results: Results, key: tuple[str, str, str, float], found: list[Mapping[str, Estimate]]) -> Row:
+    names = dict(zip(("detector", "adaptation", "attack", "epsilon"), key, strict=True))
+    row: Row = {"plan": results.plan, "selection": results.selection, **names, "models": len(found)}
+    for rate in RATES:
+        known = [rates[rate] for rates in found if rate in rates]
+        row |= interval_columns(rate, mean(known) if known else None)
+    return row

@@ -1,0 +1,131 @@
+"""A detector: parts put together, logits with a calibration of their own, named layers to look into."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from trainables.contract import Config
+from trainables.errors import InputError
+from trainables.registry import find
+from trainables.seeding import seeded
+
+
+@final
+class Detector(nn.Module):
+    """Images in, calibrated logits out; class 0 is real, every other class is fake.
+
+    The calibration is part of the model (buffers ``scale`` and ``shift``): it travels in the checkpoint, into
+    attacks and into Grad-CAM, and the threshold on P(fake) stays .5 for every detector.
+
+    Args:
+        front: (B, 3, H, W) in [0, 1] to whatever the body takes: normalisation, residual filters, a transform.
+        body: to (B, D) features.
+        head: (B, D) features to (B, C) logits.
+        layers: modules within the front or the body, shallow to deep, whose outputs are (B, K, h, w) maps; what
+            Grad-CAM and layer analyses look at. None may work in place.
+        feature_dim: D.
+        min_size: smallest H and W that the body can take.
+        classes: C, at least 2.
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(
+        self,
+        *,
+        front: nn.Module,
+        body: nn.Module,
+        head: nn.Module,
+        layers: Mapping[str, nn.Module],
+        feature_dim: int,
+        min_size: int,
+        classes: int,
+    ) -> None:
+        super().__init__()
+        self.front, self.body, self.head = front, body, head
+        self.layers = dict(layers)
+        self.feature_dim, self.min_size, self.classes = feature_dim, min_size, classes
+        self.register_buffer("scale", torch.ones(()))
+        self.register_buffer("shift", torch.zeros(()))
+
+    def features(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) in [0, 1] to (B, D).
+
+        Raises:
+            InputError: the images are smaller than ``min_size``.
+        """
+        if min(images.shape[-2:]) < self.min_size:
+            raise InputError(
+                "the images are too small for this detector",
+                value=f"{images.shape[-2]}x{images.shape[-1]}",
+                fix=f"use images of at least {self.min_size}x{self.min_size} pixels",
+            )
+        features: Tensor = self.body(self.front(images))
+        return features
+
+    def classify(self, features: Tensor) -> Tensor:
+        """(B, D) to calibrated logits (B, C): ``scale * logits``, then ``shift`` on all fake classes."""
+        logits = self.head(features) * self.scale
+        return torch.cat([logits[:, :1], logits[:, 1:] + self.shift], dim=1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) in [0, 1] to calibrated logits (B, C)."""
+        return self.classify(self.features(images))
+
+    def log_odds(self, images: Tensor) -> Tensor:
+        """(B,) log of P(fake) / P(real); above 0 is called fake. Unlike P(fake) it does not saturate."""
+        return fake_log_odds(self(images))
+
+    def probability(self, images: Tensor) -> Tensor:
+        """(B,) P(fake), the softmax's mass on all classes but the first."""
+        return torch.sigmoid(self.log_odds(images))
+
+
+def fake_log_odds(logits: Tensor) -> Tensor:
+    """(B, C) logits to (B,) log of P(fake) / P(real) under the softmax."""
+    return torch.logsumexp(logits[:, 1:], dim=1) - logits[:, 0]
+
+
+def build_detector(kind: str, config: Config, *, seed: int, classes: int = 2) -> Detector:
+    """A fresh detector by registry name; the seed alone decides its random weights."""
+    with seeded(seed, "weights"):
+        detector: Detector = find("detectors", kind).load().build(config, classes)
+    return detector
+
+
+def as_input(pixels: NDArray[np.uint8], device: torch.device | str = "cpu") -> Tensor:
+    """(B, H, W, 3) uint8 to (B, 3, H, W) float32 in [0, 1] on the device; the bytes travel, not the floats."""
+    batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(device, non_blocking=True)
+    return batch.permute(0, 3, 1, 2).float().div_(255)
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode within; afterwards each part is in the mode it was in."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """No gradients for the module's parameters within: only what flows to the pixels is computed."""
+    wanted: list[tuple[nn.Parameter, Any]] = [(p, p.requires_grad) for p in module.parameters()]
+    module.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter, requires_grad in wanted:
+            parameter.requires_grad_(requires_grad)
