@@ -9,8 +9,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,9 +26,11 @@ from orchestrator.store.artifacts import Artifacts
 from orchestrator.store.atomic import write_bytes
 from orchestrator.store.ledger import Ledger
 from orchestrator.store.lock import DriverLock
+from orchestrator.store.mirror import Mirror
 from orchestrator.store.records import Record, Status
 from orchestrator.store.state import LiveState, Running, read_state
 from orchestrator.store.storage import check_storage, open_storage
+from orchestrator.store.target import Target
 from orchestrator.study.load import dump_study, load_study
 from orchestrator.study.model import Study
 from trainables.errors import InputError
@@ -84,6 +85,7 @@ class Campaign:
     def __init__(self, study: Study) -> None:
         self.study = study
         self.storage = check_storage(study.storage)
+        self.target = Target.of(study.name, self.storage, study.tracking.uri, study.tracking.experiment)
 
     @classmethod
     def open(cls, study: str | Path | Study) -> Campaign:
@@ -122,7 +124,7 @@ class Campaign:
                 value=str(data.root),
                 fix=f"`orchestrator run` makes it, or: {made}" if data.benchmark else "put the images there",
             )
-        return prepare(data.root, splits=data.splits, unusable=data.unusable, index=self.index, image=self.study.image)
+        return prepare(data.root, splits=data.splits, unusable=data.unusable, index=self.index, preprocess=self.study.image)
 
     @property
     def index(self) -> Path:
@@ -185,42 +187,46 @@ class Campaign:
         Raises:
             InputError: the study, its data or its storage cannot be used, or another driver is at work in it.
         """
-        from orchestrator.run.driver import Run
-        from orchestrator.run.serial import run_serially
-
         open_storage(self.storage)
         with DriverLock(self.storage, self.study.name):
             self.make_images(on_images)
             plan = self.plan(only)
             write_bytes(self.folder / "study.yaml", dump_study(self.study).encode())
-            ledger = Ledger(self.storage)
-            ledger.compact()
-            with self._listening(listeners, ledger) as everyone:
-                run = Run(
-                    plan,
-                    self.place(),
-                    ledger,
-                    self.study.resources,
-                    listeners=everyone,
-                    retry_failed=retry_failed,
-                )
-                if executor == "serial":
-                    run_serially(run)
-                else:
-                    from orchestrator.run.on_ray import run_on_ray
+            mirror = Mirror(self.target)
+            state = LiveState(self.storage, self.study.name)
+            try:
+                summary = self._drive(plan, [*listeners, state, mirror], executor, address, retry_failed)
+                if summary.executed or not self.report_page.exists():
+                    mirror.finish(*self._to_show())
+            finally:
+                mirror.close()
+        return summary
 
-                    run_on_ray(run, address)
-            return run.summary()
+    def _drive(
+        self, plan: Plan, listeners: Sequence[Listener], executor: Executor, address: str | None, retry_failed: bool
+    ) -> RunSummary:
+        from orchestrator.run.driver import Run
+        from orchestrator.run.serial import run_serially
 
-    @contextmanager
-    def _listening(self, listeners: Sequence[Listener], ledger: Ledger) -> Iterator[list[Listener]]:
-        """The caller's listeners, the state file and the mirror, for the time of a run."""
-        everyone: list[Listener] = [*listeners, LiveState(self.storage, self.study.name), self.mirror()]
+        ledger = Ledger(self.storage)
+        ledger.compact()
+        run = Run(plan, self.place(), ledger, self.study.resources, listeners=listeners, retry_failed=retry_failed)
         try:
-            yield everyone
+            if executor == "serial":
+                run_serially(run)
+            else:
+                from orchestrator.run.on_ray import run_on_ray
+
+                run_on_ray(run, address)
         finally:
-            for listener in everyone:
+            for listener in listeners:
                 listener.end()
+        return run.summary()
+
+    def _to_show(self) -> tuple[list[Record], list[Path]]:
+        """The study's records, and the files of a report made from them."""
+        paths = self.report()
+        return self.records(), paths.files()
 
     def place(self) -> Place:
         """Where workers find the study's images and leave their cells."""
@@ -239,9 +245,8 @@ class Campaign:
 
     def status(self) -> StatusReport:
         """How the study stands now."""
-        plan, records = self._plan, self.ledger()
+        plan, found = self._plan, self.records()
         state = read_state(self.storage, self.study.name)
-        found = [records[cell.id] for cell in plan if cell.id in records]
         count = Counter((Stage(record.stage), record.status) for record in found)
         stages = tuple(
             StageStatus(stage, cells, *(count[stage, status] for status in Status))
@@ -256,19 +261,39 @@ class Campaign:
             troubles=tuple(sorted(troubles, key=lambda record: record.status is Status.BLOCKED)),
         )
 
-    def report(self) -> ReportPaths:
-        """Rebuild the report from the store alone."""
+    @property
+    def report_page(self) -> Path:
+        """Where the report is, once there is one."""
+        return self.folder / "report" / "index.html"
+
+    def report(self, *, replay_tracking: bool = False) -> ReportPaths:
+        """Rebuild the report from the store alone.
+
+        Args:
+            replay_tracking: also mirror every record to MLflow again, where it is not there any more.
+        """
         from reports.page import build_report
 
-        plan, records = self._plan, self.ledger()
-        return build_report(
-            self.study.model_dump(mode="json"), list(plan), records, Artifacts(self.storage), self.folder / "report"
+        paths = build_report(
+            self.study.model_dump(mode="json"),
+            list(self._plan),
+            self.ledger(),
+            Artifacts(self.storage),
+            self.report_page.parent,
         )
+        if replay_tracking:
+            with Mirror(self.target) as mirror:
+                mirror.replay(self.records(), thorough=True)
+                mirror.finish(self.records(), paths.files())
+        return paths
+
+    def records(self) -> list[Record]:
+        """What the ledger holds of this study, in plan order."""
+        ledger = self.ledger()
+        return [ledger[cell.id] for cell in self._plan if cell.id in ledger]
 
     def results(self) -> pd.DataFrame:
         """One row a finished score cell of this study: its place in the grid, then every metric."""
         from orchestrator.store.tables import results_frame
 
-        records = self.ledger()
-        tags = {cell.id: cell.tags for cell in self._plan}
-        return results_frame([records[cell] for cell in tags if cell in records], tags)
+        return results_frame(self.records(), {cell.id: cell.tags for cell in self._plan})

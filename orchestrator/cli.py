@@ -86,7 +86,7 @@ def check(study: StudyFile) -> None:
 
 @app.command()
 def plan(study: StudyFile, only: Only = None, json: AsJson = False) -> None:
-    """What will run: cells by stage, how many are done, and the time left.
+    """What will run, what is done, how much work is left.
 
     \b
     Examples:
@@ -98,13 +98,14 @@ def plan(study: StudyFile, only: Only = None, json: AsJson = False) -> None:
     from orchestrator.campaign import Campaign
 
     campaign = Campaign.open(study)
-    chosen, ledger = campaign.plan(only or ()), campaign.ledger()
+    chosen = campaign.plan(only or ())
+    costs = campaign.estimate(chosen)
     if json:
-        typer.echo(show.as_json(show.plan_values(chosen, ledger)))
-    elif only:
-        typer.echo(show.cells_text(chosen, ledger))
-    else:
-        typer.echo(show.estimate_text(campaign.estimate()))
+        typer.echo(show.as_json(show.plan_values(chosen, campaign.ledger(), costs)))
+        return
+    if only:
+        typer.echo(show.cells_text(chosen, campaign.ledger()) + "\n")
+    typer.echo(show.plan_text(costs))
 
 
 @app.command()
@@ -131,13 +132,15 @@ def run(
     from orchestrator.campaign import Campaign
     from orchestrator.run.progress import view_for
 
-    summary = Campaign.open(study).run(
-        only=only or (),
-        executor=executor.value,
-        address=address,
-        retry_failed=retry_failed,
-        listeners=[view_for(sys.stdout)],
-    )
+    with show.counting("making images") as on_images:
+        summary = Campaign.open(study).run(
+            only=only or (),
+            executor=executor.value,
+            address=address,
+            retry_failed=retry_failed,
+            listeners=[view_for(sys.stdout)],
+            on_images=on_images,
+        )
     typer.echo(show.summary_text(summary, study))
     raise typer.Exit(summary.exit_code)
 
@@ -148,13 +151,20 @@ def status(
     json: AsJson = False,
     watch: Annotated[bool, typer.Option("--watch", help="Again every 2 seconds, while a run is going on.")] = False,
 ) -> None:
-    """What is done, running, failed and blocked, with reasons; also during a run and after a crash."""
+    """What is done, running, failed and blocked, and why.
+
+    Works while a run is going on in another terminal, and after a crash.
+    """
     from orchestrator import show
     from orchestrator.campaign import Campaign
 
     campaign = Campaign.open(study)
-    for report in show.repeatedly(campaign.status, watch):
-        typer.echo(show.as_json(show.status_values(report)) if json else show.status_text(report))
+    draw = (lambda report: show.as_json(show.status_values(report))) if json else show.status_text
+    if not watch:
+        typer.echo(draw(campaign.status()))
+        return
+    for picture in show.watched(campaign.status, draw):
+        typer.echo(picture)
 
 
 @app.command()
@@ -165,13 +175,16 @@ def report(
     ] = False,
     show_it: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
 ) -> None:
-    """Build the report again, from what is stored alone: one HTML page, CSV and Parquet tables."""
+    """Build the report again from what is stored.
+
+    Writes one HTML page, with the tables as CSV and Parquet beside it. No model is run; `run` does this at its end.
+    """
     from orchestrator.campaign import Campaign
 
     paths = Campaign.open(study).report(replay_tracking=replay_tracking)
-    typer.echo(paths.page)
+    typer.echo(paths.html)
     if show_it:
-        typer.launch(paths.page.as_uri())
+        typer.launch(paths.html.as_uri())
 
 
 @app.command("list")
@@ -183,9 +196,10 @@ def list_members(room: Annotated[Room, typer.Argument(help="What to list.")], js
       orchestrator list detectors
       orchestrator list attacks --json
     """
-    from orchestrator import show
+    from orchestrator.members import members, members_text
+    from orchestrator.show import as_json
 
-    typer.echo(show.as_json(show.members(room.value)) if json else show.members_text(room.value))
+    typer.echo(as_json(members(room.value)) if json else members_text(room.value))
 
 
 @app.command()
@@ -197,7 +211,9 @@ def predict(
     json: AsJson = False,
     csv: Annotated[bool, typer.Option("--csv", help="Comma-separated.")] = False,
 ) -> None:
-    """P(fake) of images, with a trained or adapted detector. Files that are no usable image are listed by name.
+    """P(fake) of images, by a trained or adapted detector.
+
+    A file that is no usable image is listed with the reason, never guessed at.
 
     \b
     Examples:
@@ -215,28 +231,74 @@ def predict(
 
 @app.command()
 def ui(study: StudyFile, port: Annotated[int, typer.Option(help="On this machine only.")] = 5000) -> None:
-    """The MLflow pages of the study, on this machine only; Ctrl-C ends them."""
+    """The study's MLflow pages; Ctrl-C ends them.
+
+    They are served on the loopback address: no other machine can see them.
+    """
     import subprocess
 
     from orchestrator.study.load import load_study
-    from orchestrator.ui import browsable
+    from orchestrator.ui import browse
 
-    target, url = browsable(load_study(study), port)
-    typer.echo(f"MLflow at {url}")
-    if target is not None:
-        raise typer.Exit(subprocess.call(target))
+    address, server = browse(load_study(study), port)
+    typer.echo(f"MLflow: {address}")
+    if server:
+        raise typer.Exit(subprocess.call(server))
 
 
 @data.command("make")
 def make(
     preset: Annotated[str, typer.Argument(help="smoke, demo, ranking or private.")],
-    folder: Annotated[Path | None, typer.Argument(help="A folder that is not there yet; data/PRESET.")] = None,
+    folder: Annotated[Path | None, typer.Argument(help="Absent or empty; data/PRESET if not given.")] = None,
 ) -> None:
     """Write the procedural benchmark as image files: real/<camera>/ and fake/<generator>/."""
-    from orchestrator import show
+    from orchestrator.show import counting
     from trainables.benchmark.make import make_benchmark
 
-    root = folder or Path("data") / preset
-    with show.counter(f"images in {root}") as advance:
-        make_benchmark(preset, root, progress=advance)
-    typer.echo(root)
+    with counting("making images") as progress:
+        made = make_benchmark(folder or Path("data") / preset, preset, progress=progress)
+    typer.echo(f"{made.images} images {'made' if made.made else 'were there already'}: {made.root}")
+
+
+ImageFolder = Annotated[Path, typer.Argument(metavar="FOLDER", help="With real/<source>/ and fake/<generator>/.")]
+
+
+@data.command("index")
+def index_images(
+    folder: ImageFolder,
+    index: Annotated[Path | None, typer.Argument(help="A Parquet file; FOLDER.index.parquet if not given.")] = None,
+) -> None:
+    """Read every image once and write down what was found.
+
+    One row a file: class, generator, split, digest, size, and why it cannot be used if it cannot. A second call reads
+    only what is new or changed. Studies keep an index of their own; this one is for you.
+    """
+    from orchestrator.show import counting, images_text
+    from trainables.data.folder import prepare
+    from trainables.data.splits import Fractions
+
+    file = index or folder.with_name(f"{folder.resolve().name}.index.parquet")
+    with counting("reading images") as progress:
+        manifest = prepare(folder, splits=Fractions(), index=file, unusable="skip", progress=progress)
+    typer.echo(images_text(manifest))
+    typer.echo(f"\n{file}")
+
+
+@data.command("show")
+def show_images(folder: ImageFolder) -> None:
+    """What is in a folder of images: how many of each generator in each split, and the files that cannot be used.
+
+    Writes nothing. The splits are those of the folder's manifest.csv, or else the default shares.
+    """
+    from orchestrator.show import counting, images_text
+    from trainables.data.folder import index_folder
+    from trainables.data.splits import Fractions
+
+    with counting("reading images") as progress:
+        manifest = index_folder(folder, splits=Fractions(), progress=progress)
+    typer.echo(images_text(manifest))
+
+
+def main() -> None:
+    """The ``orchestrator`` command."""
+    app()

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import pkgutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
+from orchestrator.plan.cells import CellId
+from orchestrator.plan.cost import StageCost
+from orchestrator.plan.graph import Plan
+from orchestrator.run.tally import figure, reason, span
+from orchestrator.store.records import Record, Status
 
-from trainables.registry import REGISTRIES
+if TYPE_CHECKING:
+    from orchestrator.campaign import StatusReport
+    from orchestrator.run.driver import RunSummary
+    from trainables.data.manifest import Manifest
+
+WATCH_SECONDS = 2.0
+MOST_LISTED = 20
 
 
 def table(rows: Iterable[Sequence[object]], *, indent: str = "") -> str:
-    """Rows as aligned columns; a column of numbers is aligned right."""
-    cells = [[("" if value is None else str(value)) for value in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    right = [all(_is_number(value) for value in column[1:]) for column in zip(*cells, strict=True)]
+    """Rows as aligned columns, the first row the heads; a column of numbers is aligned right."""
+    cells = [["" if value is None else str(value) for value in row] for row in rows]
+    columns = list(zip(*cells, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    right = [all(_is_number(value) for value in column[1:]) for column in columns]
     return "\n".join(
         indent + "  ".join(v.rjust(w) if r else v.ljust(w) for v, w, r in zip(row, widths, right, strict=True)).rstrip()
         for row in cells
@@ -39,65 +52,140 @@ def duration(seconds: float | None) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def members(room: str) -> list[dict[str, Any]]:
-    """What may be named in a study: each member of a room with its summary and parameters."""
-    if room == "spaces":
-        return [{"name": name, "summary": summary} for name, summary in _spaces()]
-    return [
-        {
-            "name": name,
-            "summary": entry.summary,
-            "version": entry.version,
-            "traits": sorted(entry.traits),
-            "parameters": dict(_parameters(entry.config)),
-        }
-        for name, entry in REGISTRIES[room].items()
+def plan_text(costs: Sequence[StageCost]) -> str:
+    """Cells and the work left by stage; work is divided among all the workers there are."""
+    rows = [(c.stage.value, c.cells, c.done, c.cells - c.done, duration(c.seconds_left)) for c in costs]
+    seconds = [c.seconds_left for c in costs]
+    total = None if None in seconds else sum(s for s in seconds if s is not None)
+    cells, done = sum(c.cells for c in costs), sum(c.done for c in costs)
+    return table(
+        [
+            ("stage", "cells", "done", "left", "work left"),
+            *rows,
+            ("all", cells, done, cells - done, duration(total)),
+        ]
+    )
+
+
+def plan_values(plan: Plan, records: Mapping[CellId, Record], costs: Sequence[StageCost]) -> dict[str, Any]:
+    """The plan for a machine: its hash, its stages, and every cell with what it needs and how it stands."""
+    return {
+        "study": plan.study,
+        "hash": plan.hash,
+        "stages": [asdict(cost) for cost in costs],
+        "cells": [
+            {
+                "id": cell.id,
+                "name": cell.name,
+                "stage": cell.stage.value,
+                "needs": list(cell.needs),
+                "status": _standing(cell.id, records),
+            }
+            for cell in plan
+        ],
+    }
+
+
+def cells_text(plan: Plan, records: Mapping[CellId, Record]) -> str:
+    """Every cell of a plan: how it stands, id and name."""
+    return table([("status", "id", "name"), *((_standing(c.id, records), c.id, c.name) for c in plan)])
+
+
+def _standing(cell: CellId, records: Mapping[CellId, Record]) -> str:
+    return records[cell].status.value if cell in records else "to do"
+
+
+def summary_text(summary: RunSummary, study: Path) -> str:
+    """How a run ended, and what to do next."""
+    counts = [(summary.done, "done"), (summary.failed, "failed"), (summary.blocked, "blocked")]
+    ended = ", ".join(f"{count} {word}" for count, word in counts if count or word == "done")
+    lines = [f"{ended}; {summary.executed} cells run in {span(summary.seconds)}"]
+    if summary.failed:
+        lines.append(f"why: orchestrator status {study}")
+        lines.append(f"once mended: orchestrator run {study} --retry-failed")
+    return "\n".join(lines)
+
+
+def status_text(report: StatusReport) -> str:
+    """Cells by stage and status, what is running, and why cells failed."""
+    heads = ("stage", "cells", "done", "failed", "blocked", "left")
+    rows = [
+        (s.stage.value, s.cells, s.done, s.failed, s.blocked, s.cells - s.done - s.failed - s.blocked)
+        for s in report.stages
     ]
+    blocks = [f"{report.study}: {report.phase}", table([heads, *rows])]
+    if report.running:
+        now = time.time()
+        running = [
+            (r.name, "" if r.epoch is None else f"epoch {r.epoch}", figure(r.metrics), span(now - r.started))
+            for r in report.running
+        ]
+        blocks.append("running\n" + table([("", "", "", ""), *running], indent="  ").lstrip("\n"))
+    if report.troubles:
+        blocks.append(_troubles_text(report.troubles))
+    return "\n\n".join(blocks)
 
 
-def members_text(room: str) -> str:
-    """The members of a room for a reader: a line each, and under it its parameters with their defaults."""
-    blocks = []
-    for member in members(room):
-        rows = [(name, p["default"], p["about"]) for name, p in member.get("parameters", {}).items()]
-        head = f"{member['name']}: {member['summary']}"
-        blocks.append("\n".join([head, table(rows, indent="    ")] if rows else [head]))
-    return "\n\n".join(blocks) if blocks else f"there are no {room} yet"
+def _troubles_text(troubles: Sequence[Record]) -> str:
+    failed = [record for record in troubles if record.status is Status.FAILED]
+    lines = [f"  {record.name}\n    {reason(record)}" for record in failed[:MOST_LISTED]]
+    if len(failed) > MOST_LISTED:
+        lines.append(f"  and {len(failed) - MOST_LISTED} more: --json has them all, with tracebacks")
+    if blocked := len(troubles) - len(failed):
+        lines.append(f"  {blocked} cells are blocked by these")
+    return "\n".join(["failed", *lines])
 
 
-def _parameters(config: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every parameter by key path, those of nested models too."""
-    about = _attribute_docs(config)
-    for name, field in config.model_fields.items():
-        nested = field.annotation
-        if isinstance(nested, type) and issubclass(nested, BaseModel):
-            yield from _parameters(nested, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", {"default": _default(field), "about": field.description or about.get(name, "")}
+def status_values(report: StatusReport) -> dict[str, Any]:
+    """The same for a machine, with every traceback."""
+    return {
+        "study": report.study,
+        "phase": report.phase,
+        "stages": [asdict(stage) for stage in report.stages],
+        "running": [asdict(running) for running in report.running],
+        "troubles": [
+            {"cell": r.cell, "name": r.name, "status": r.status.value, "failure": r.failure and asdict(r.failure)}
+            for r in report.troubles
+        ],
+    }
 
 
-def _default(field: FieldInfo) -> Any:
-    if field.is_required():
-        return "(required)"
-    value = field.get_default(call_default_factory=True)
-    if isinstance(value, tuple):
-        return list(value)
-    return value if isinstance(value, bool | int | float | str | list | dict | None) else str(value)
+def images_text(manifest: Manifest) -> str:
+    """Images by generator and split, then files that cannot be used or are converted."""
+    summary = manifest.summary()
+    summary["label"] = summary["label"].map({0: "real", 1: "fake"})
+    blocks = [table([tuple(summary.columns), *summary.itertuples(index=False)])]
+    for heads, rows, column in (
+        (("unusable", "why"), manifest.problems, "problem"),
+        (("converted", "how"), manifest.notes, "note"),
+    ):
+        found = list(zip(rows["path"], rows[column], strict=True))
+        more = [(f"and {len(found) - MOST_LISTED} more", "")] if len(found) > MOST_LISTED else []
+        blocks += [table([heads, *found[:MOST_LISTED], *more])] if found else []
+    return "\n\n".join(blocks)
 
 
-def _attribute_docs(config: type[BaseModel]) -> Mapping[str, str]:
-    """First lines of the ``Attributes:`` section of a Config's docstring, by name."""
-    lines = (config.__doc__ or "").partition("Attributes:")[2].splitlines()
-    pairs = (line.strip().partition(": ") for line in lines if ": " in line)
-    return {name.strip(): text for names, _, text in pairs for name in names.split(",")}
+def watched(look: Callable[[], StatusReport], draw: Callable[[StatusReport], str]) -> Iterator[str]:
+    """One drawing after the other while a run is going on; on a terminal each takes the place of the last."""
+    clear = "\033[H\033[2J" if sys.stdout.isatty() else ""
+    while True:
+        report = look()
+        yield clear + draw(report)
+        if report.phase != "running":
+            return
+        time.sleep(WATCH_SECONDS)
 
 
-def _spaces() -> Iterator[tuple[str, str]]:
-    import search_spaces
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar of how many are done of how many, on standard error; drawn from the first count on."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    for module in pkgutil.iter_modules(search_spaces.__path__):
-        doc = importlib.import_module(f"search_spaces.{module.name}").__doc__ or ""
-        yield module.name, doc.strip().partition("\n")[0]
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(what, total=None, visible=False)
+        yield lambda done, total: bar.update(task, completed=done, total=total, visible=done < total)
 
 
 def _is_number(text: str) -> bool:

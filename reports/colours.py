@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 STOPS = ((0.0, "#9a4a06"), (0.25, "#eeb273"), (0.5, "#f6f4ee"), (0.75, "#86b3d6"), (1.0, "#0f4379"))
 """Accuracy or AUROC to colour: orange below chance (inverted), blue above."""
+
+DIAGONAL = "#f2b705"
+"""The frame of an in-dataset entry."""
 
 DARK, LIGHT = "#14181d", "#ffffff"
 
@@ -28,7 +33,7 @@ def method_colour(position: int) -> str:
 
 
 def _between(value: float) -> tuple[int, int, int]:
-    for (low, first), (high, second) in zip(STOPS, STOPS[1:], strict=False):
+    for (low, first), (high, second) in pairwise(STOPS):
         if value <= high:
             share = (value - low) / (high - low)
             red, green, blue = (

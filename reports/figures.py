@@ -16,15 +16,16 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
-from reports.colours import STOPS, method_colour, shade
+from reports.colours import DIAGONAL, STOPS, method_colour, shade
 from reports.frames import matrix_frame
 from reports.results import Results
 from reports.robustness import RATES
 
 _INK = "#010203"  # stands for the page's text colour until the SVG is written
 _SCALE = LinearSegmentedColormap.from_list("chance", list(STOPS))
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.size": 9.5,
     "axes.titlesize": 10.5,
     "axes.spines.top": False,
@@ -145,7 +146,10 @@ def _svg(figure: Figure) -> str:
 
 def _heatmap(axis: Axes, matrix: pd.DataFrame) -> None:
     values = matrix.to_numpy(dtype=np.float64)
-    axis.imshow(np.ma.masked_invalid(values), cmap=_SCALE, vmin=0, vmax=1, aspect="equal")
+    edges = (np.arange(n + 1) - 0.5 for n in values.shape[::-1])
+    axis.pcolormesh(*edges, np.ma.masked_invalid(values), cmap=_SCALE, vmin=0, vmax=1, edgecolors="w", linewidth=0.8)
+    axis.set_aspect("equal")
+    axis.set_ylim(values.shape[0] - 0.5, -0.5)
     for row, source in enumerate(matrix.index):
         for column, test in enumerate(matrix.columns):
             value = values[row, column]
@@ -160,8 +164,8 @@ def _heatmap(axis: Axes, matrix: pd.DataFrame) -> None:
     axis.spines[:].set_visible(False)
 
 
-def _frame(column: int, row: int) -> mpl.patches.Rectangle:
-    return mpl.patches.Rectangle((column - 0.46, row - 0.46), 0.92, 0.92, fill=False, edgecolor="#f2b705", linewidth=1.6)
+def _frame(column: int, row: int) -> Rectangle:
+    return Rectangle((column - 0.46, row - 0.46), 0.92, 0.92, fill=False, edgecolor=DIAGONAL, linewidth=1.6)
 
 
 def _forest(axis: Axes, gains: pd.DataFrame, shown: Sequence[str], offset: float, label: str, colour: str) -> None:
@@ -169,7 +173,7 @@ def _forest(axis: Axes, gains: pd.DataFrame, shown: Sequence[str], offset: float
         ours = gains[gains["adaptation"] == adaptation]
         pairs, means = (ours[ours["scope"] == scope] for scope in ("pair", "mean"))
         height = place + offset
-        axis.plot(pairs["gain"], [height] * len(pairs), "o", markersize=3.2, color=colour, alpha=0.35, markeredgewidth=0)
+        axis.plot(pairs["gain"], [height + 0.1] * len(pairs), "o", ms=3.2, color=colour, alpha=0.35, mew=0)
         axis.hlines([height] * len(means), means["gain_low"], means["gain_high"], color=colour, linewidth=2.4)
         axis.plot(means["gain"], [height] * len(means), "D", markersize=5.5, color=colour)
     axis.plot([], [], "D-", color=colour, markersize=5.5, linewidth=2.4, label=f"over {label}")

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import pandas as pd
 
 from orchestrator.plan.cells import Cell, CellId, Stage, combine
 from orchestrator.store.records import Record, Status
+from orchestrator.store.tables import SCORES_FILE, read_scores
 from reports.statistics import METRICS, Estimate, Resampler, Scores, estimate, mean, over_seeds, paired_gain
 
 SOURCE_ONLY, RECALIBRATE = "source_only", "recalibrate"
-SCORES, ROWS = "scores.parquet", "rows.parquet"
 
 Progress = Callable[[str], None]
 
@@ -166,9 +165,7 @@ class Results:
         known = [entry for entry in entries if entry is not None]
         return (mean(known) if known else None), len(known)
 
-    def difference(
-        self, first: tuple[Model, str, str], second: tuple[Model, str, str], metric: str
-    ) -> Estimate | None:
+    def difference(self, first: tuple[Model, str, str], second: tuple[Model, str, str], metric: str) -> Estimate | None:
         """The first's metric minus the second's: seed by seed, image by image; None where no seed has both.
 
         Args:
@@ -237,10 +234,10 @@ def _read_scores(cells: Iterable[Cell], folders: Folders) -> dict[CellId, Scores
     known: dict[str, Scores] = {}
     found: dict[CellId, Scores] = {}
     for cell in cells:
-        path = folders.folder(cell.id) / SCORES
+        path = folders.folder(cell.id) / SCORES_FILE
         if not path.is_file():
             continue
-        scores = Scores.from_frame(pd.read_parquet(path))
+        scores = Scores.from_frame(read_scores(path))
         if len(scores):
             # Hundreds of tables hold the same images: keep their names once.
             first = known.setdefault(cell.tags.test, scores)

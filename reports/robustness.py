@@ -11,8 +11,9 @@ import pandas as pd
 
 from orchestrator.plan.cells import Cell, Stage
 from orchestrator.store.records import Record, Status
+from orchestrator.store.tables import ROWS_FILE, read_rows
 from reports.frames import INTERVAL, PLACE, Row, interval_columns
-from reports.results import ROWS, Results
+from reports.results import Results
 from reports.statistics import Estimate, Scores, estimate, mean
 
 RATES = ("robust_accuracy", "fake_to_real", "real_to_fake")
@@ -56,22 +57,23 @@ def _attacked(results: Results) -> Iterator[tuple[Cell, Record]]:
 
 
 def _rates(results: Results, cell: Cell, record: Record) -> dict[float, tuple[Mapping[str, Estimate], int | None]]:
-    path = results.folders.folder(cell.id) / ROWS
+    path = results.folders.folder(cell.id) / ROWS_FILE
     if not path.is_file():
         return {epsilon: (rates, None) for epsilon, rates in _from_metrics(results, record).items()}
-    table = pd.read_parquet(path)
+    table = read_rows(path)
     found: dict[float, tuple[Mapping[str, Estimate], int | None]] = {}
     for epsilon, part in table.groupby("epsilon"):
         scores = Scores.from_frame(part, score="adversarial_score")
-        found[float(str(epsilon))] = (_named(estimate(scores, results.resampler)), len(scores))
+        found[float(str(epsilon))] = (_named(scores, results), len(scores))
     if found and 0.0 not in found:
         first = table[table["epsilon"] == min(found)]
         scores = Scores.from_frame(first, score="clean_score")
-        found[0.0] = (_named(estimate(scores, results.resampler)), len(scores))
+        found[0.0] = (_named(scores, results), len(scores))
     return found
 
 
-def _named(estimates: Mapping[str, Estimate]) -> dict[str, Estimate]:
+def _named(scores: Scores, results: Results) -> dict[str, Estimate]:
+    estimates = estimate(scores, results.resampler, tuple(_METRIC_OF.values()))
     return {rate: estimates[metric] for rate, metric in _METRIC_OF.items()}
 
 

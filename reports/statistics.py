@@ -21,6 +21,8 @@ Floats = NDArray[np.float64]
 DRAWS = 2000
 LEVEL = 0.95
 THRESHOLD = 0.5
+"""An image is called fake if its score is above this."""
+
 SEEDS_TO_RESAMPLE = 3
 """From this many seeds on, an interval covers the choice of the seed too."""
 
@@ -137,15 +139,15 @@ class Scores:
         return Scores(self.images[keep], self.strata[keep], self.fake[keep], self.values[keep])
 
 
-def estimate(scores: Scores, resampler: Resampler) -> dict[str, Estimate]:
-    """Every metric of ``METRICS``, with image-level bootstrap draws stratified by generator.
+def estimate(scores: Scores, resampler: Resampler, metrics: Sequence[str] = METRICS) -> dict[str, Estimate]:
+    """Some of ``METRICS``, with image-level bootstrap draws stratified by generator.
 
     A metric of a class that has no images is NaN.
     """
-    once = _metrics(scores, np.ones((len(scores), 1), dtype=np.float32))
-    blocks = [_metrics(scores, weights) for weights in _weights(scores, resampler)]
-    draws = {name: np.concatenate([block[name] for block in blocks]) for name in METRICS}
-    return {name: Estimate(float(once[name][0]), draws[name]) for name in METRICS}
+    once = _metrics(scores, np.ones((len(scores), 1), dtype=np.float32), metrics)
+    blocks = [_metrics(scores, weights, metrics) for weights in _weights(scores, resampler)]
+    draws = {name: np.concatenate([block[name] for block in blocks]) for name in metrics}
+    return {name: Estimate(float(once[name][0]), draws[name]) for name in metrics}
 
 
 def paired_gain(method: Scores, baseline: Scores, resampler: Resampler) -> dict[str, Estimate]:
@@ -198,7 +200,7 @@ def auroc(real: Floats, fake: Floats, real_weights: NDArray[np.float32], fake_we
     ranked = real[order]
     wins = below[np.searchsorted(ranked, fake, side="left")]
     wins += below[np.searchsorted(ranked, fake, side="right")]
-    total = np.einsum("ib,ib->b", fake_weights, wins).astype(np.float64)
+    total: Floats = np.einsum("ib,ib->b", fake_weights, wins).astype(np.float64)
     return total / (2 * len(real) * len(fake))
 
 
@@ -209,19 +211,17 @@ def _weights(scores: Scores, resampler: Resampler) -> Iterator[NDArray[np.float3
         yield counts[:, start : start + step].astype(np.float32)
 
 
-def _metrics(scores: Scores, weights: NDArray[np.float32]) -> dict[str, Floats]:
+def _metrics(scores: Scores, weights: NDArray[np.float32], names: Sequence[str]) -> dict[str, Floats]:
     reals = int((~scores.fake).sum())
-    wrong = (scores.values >= THRESHOLD) != scores.fake
-    real_errors = wrong[:reals].astype(np.float32) @ weights[:reals]
-    fake_errors = wrong[reals:].astype(np.float32) @ weights[reals:]
     fakes = len(scores) - reals
-    return {
-        "accuracy": 1 - (real_errors + fake_errors).astype(np.float64) / max(1, len(scores)),
-        "auroc": auroc(scores.values[:reals], scores.values[reals:], weights[:reals], weights[reals:]),
-        "fake_to_real": _rate(fake_errors, fakes),
-        "real_to_fake": _rate(real_errors, reals),
+    wrong = ((scores.values > THRESHOLD) != scores.fake).astype(np.float32)
+    real_errors = (wrong[:reals] @ weights[:reals]).astype(np.float64)
+    fake_errors = (wrong[reals:] @ weights[reals:]).astype(np.float64)
+    found = {
+        "accuracy": 1 - (real_errors + fake_errors) / max(1, len(scores)),
+        "fake_to_real": fake_errors / fakes if fakes else np.full(fake_errors.shape, np.nan),
+        "real_to_fake": real_errors / reals if reals else np.full(real_errors.shape, np.nan),
     }
-
-
-def _rate(errors: NDArray[np.float32], count: int) -> Floats:
-    return errors.astype(np.float64) / count if count else np.full(errors.shape, np.nan)
+    if "auroc" in names:
+        found["auroc"] = auroc(scores.values[:reals], scores.values[reals:], weights[:reals], weights[reals:])
+    return found

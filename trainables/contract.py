@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from trainables.errors import LabelLeakError
 
@@ -55,11 +55,23 @@ class Pixels(Protocol):
     def __getitem__(self, index: Any, /) -> NDArray[np.uint8]: ...
 
 
-
 class Config(BaseModel):
     """Parameters of one member: frozen, unknown keys refused, every default written out in the cell's id."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_nested_defaults(cls, given: Any) -> Any:
+        """``recipe: {epochs: 5}`` changes the epochs of this Config's own recipe, and nothing else of it."""
+        if not isinstance(given, dict):
+            return given
+        defaults = {name: field.default for name, field in cls.model_fields.items() if name in given}
+        return given | {
+            name: default.model_dump() | given[name]
+            for name, default in defaults.items()
+            if isinstance(default, BaseModel) and isinstance(given[name], dict)
+        }
 
 
 class Split(StrEnum):
@@ -186,4 +198,15 @@ class Context(Protocol):
 
     def gather(self, values: NDArray[Any]) -> NDArray[Any]:
         """The values of every rank, concatenated along the first axis in rank order; the same on every rank."""
+        ...
+
+    def save_state(self, state: Any) -> None:
+        """Keep a tree of tensors, numbers and strings, so that an interrupted stage goes on from here.
+
+        It replaces the state kept before; every rank calls it with the same state.
+        """
+        ...
+
+    def load_state(self) -> Any | None:
+        """The state last kept for this cell, the same on every rank; None if it starts from nothing."""
         ...

@@ -68,7 +68,8 @@ class Detector(nn.Module):
                 value=f"{images.shape[-2]}x{images.shape[-1]}",
                 fix=f"use images of at least {self.min_size}x{self.min_size} pixels",
             )
-        features: Tensor = self.body(self.front(images))
+        # Channels last, as the images lie on disk: convolutions on a CPU are up to twice as fast.
+        features: Tensor = self.body(self.front(images.contiguous(memory_format=torch.channels_last)))
         return features
 
     def classify(self, features: Tensor) -> Tensor:
@@ -92,6 +93,26 @@ class Detector(nn.Module):
 def fake_log_odds(logits: Tensor) -> Tensor:
     """(B, C) logits to (B,) log of P(fake) / P(real) under the softmax."""
     return torch.logsumexp(logits[:, 1:], dim=1) - logits[:, 0]
+
+
+@final
+class TwoLogits(nn.Module):
+    """A detector of any number of classes as libraries for two want it: logits (-z/2, z/2) of real and fake.
+
+    z is the log odds of fake, so the softmax over the two is the detector's own P(fake).
+
+    Args:
+        detector: held, not copied.
+    """
+
+    def __init__(self, detector: Detector) -> None:
+        super().__init__()
+        self.detector = detector
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) in [0, 1] to (B, 2)."""
+        half = self.detector.log_odds(images)[:, None] / 2
+        return torch.cat([-half, half], dim=1)
 
 
 def build_detector(kind: str, config: Config, *, seed: int, classes: int = 2) -> Detector:

@@ -54,7 +54,7 @@ class Tags:
     selection: str = "source_val"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Cell:
     """One unit of work: a stage, its resolved parameters, and the cells whose results it reads.
 
@@ -65,13 +65,13 @@ class Cell:
         data: digest of the images it reads.
         version: of the method, from the registry.
         tags: its place in the grid; words only, not part of the id.
-        id: hash of stage, method, params, needs, data and version.
+        id: hash of stage, method, params, needs, data and version; cells with one id are equal.
     """
 
     stage: Stage
     method: str
     params: Mapping[str, Json]
-    tags: Tags = field(compare=False)
+    tags: Tags
     needs: tuple[CellId, ...] = ()
     data: Digest | None = None
     version: int = 1
@@ -80,6 +80,12 @@ class Cell:
     def __post_init__(self) -> None:
         content = [self.stage.value, self.method, self.params, self.needs, self.data, self.version]
         object.__setattr__(self, "id", CellId(digest(content)))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Cell) and self.id == other.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
 
     @property
     def name(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,10 +13,10 @@ from numpy.typing import NDArray
 from orchestrator.plan.cells import Cell
 from orchestrator.run.place import Place
 from orchestrator.study.model import Resources
+from trainables.context import LocalContext
 
 if TYPE_CHECKING:
     from torch import nn
-    from trainables.context import LocalContext
 
 Report = Callable[[Cell, Mapping[str, float]], None]
 
@@ -27,33 +28,54 @@ def local_contexts(place: Place, resources: Resources, report: Report | None = N
     """Contexts for cells that run in this process alone; what they report goes to ``report``, now and then."""
 
     def context_for(cell: Cell) -> LocalContext:
-        import torch
-        from trainables.context import LocalContext
-
-        torch.set_num_threads(max(1, int(resources.cpus)))
         return LocalContext(
             device=_device(resources),
             folder=place.folder(cell.id),
-            seed=_seed(cell),
+            seed=cell.tags.seed,
             on_report=_throttled(lambda row: report(cell, row)) if report else None,
         )
 
     return context_for
 
 
-def worker_contexts(place: Place, resources: Resources) -> Callable[[Cell], LocalContext]:
+@dataclass(kw_only=True)
+class TrainContext(LocalContext):
+    """One of several processes that train one model together, in a Ray Train worker group."""
+
+    def prepare(self, module: nn.Module) -> nn.Module:
+        """The module on this worker's device, its gradients averaged over all workers."""
+        import ray.train.torch
+
+        prepared: nn.Module = ray.train.torch.prepare_model(module)
+        return prepared
+
+    def gather(self, values: NDArray[Any]) -> NDArray[Any]:
+        """The values of every rank, in rank order."""
+        if self.world_size == 1:
+            return values
+        from torch import distributed
+
+        parts: list[Any] = [None] * self.world_size
+        distributed.all_gather_object(parts, values)
+        return np.concatenate(parts)
+
+    def save_state(self, state: Any) -> None:
+        """The first worker keeps the state for all."""
+        if self.rank == 0:
+            super().save_state(state)
+
+
+def worker_contexts(place: Place, resources: Resources) -> Callable[[Cell], TrainContext]:
     """Contexts for cells in a Ray Train worker; rank and world size are the worker group's."""
+    import ray.train
 
-    def context_for(cell: Cell) -> LocalContext:
-        import ray.train
-        import torch
+    worker = ray.train.get_context()
 
-        torch.set_num_threads(max(1, int(resources.cpus)))
-        worker = ray.train.get_context()
-        return _train_context_type()(
+    def context_for(cell: Cell) -> TrainContext:
+        return TrainContext(
             device=_device(resources),
             folder=place.folder(cell.id),
-            seed=_seed(cell),
+            seed=cell.tags.seed,
             rank=worker.get_world_rank(),
             world_size=worker.get_world_size(),
             on_report=lambda row: ray.train.report({"cell": cell.id, "row": dict(row)}),
@@ -62,44 +84,15 @@ def worker_contexts(place: Place, resources: Resources) -> Callable[[Cell], Loca
     return context_for
 
 
-def _train_context_type() -> type[LocalContext]:
-    from dataclasses import dataclass
-
-    from trainables.context import LocalContext
-
-    @dataclass
-    class TrainContext(LocalContext):
-        """One of several processes that train one model together, under torch.distributed."""
-
-        def prepare(self, module: nn.Module) -> nn.Module:
-            import ray.train.torch
-
-            return ray.train.torch.prepare_model(module)
-
-        def gather(self, values: NDArray[Any]) -> NDArray[Any]:
-            if self.world_size == 1:
-                return values
-            import torch.distributed as dist
-
-            parts: list[Any] = [None] * self.world_size
-            dist.all_gather_object(parts, values)
-            return np.concatenate(parts)
-
-    return TrainContext
-
-
 def _device(resources: Resources) -> str:
     import torch
 
-    if resources.gpus and torch.cuda.is_available():
-        if resources.gpus < 1:
-            torch.cuda.set_per_process_memory_fraction(resources.gpus)
-        return "cuda:0"
-    return "cpu"
-
-
-def _seed(cell: Cell) -> int:
-    return cell.tags.seed
+    torch.set_num_threads(max(1, int(resources.cpus)))
+    if not resources.gpus or not torch.cuda.is_available():
+        return "cpu"
+    if resources.gpus < 1:
+        torch.cuda.set_per_process_memory_fraction(resources.gpus)
+    return "cuda:0"
 
 
 def _throttled(report: Callable[[Mapping[str, float]], None]) -> Callable[[Mapping[str, float]], None]:

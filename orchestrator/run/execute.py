@@ -7,7 +7,7 @@ import platform
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 ContextFactory: TypeAlias = Callable[[Cell], Context]
 Work: TypeAlias = Callable[[Job, Place, ContextFactory], Sequence[Record]]
 
-MODEL_FILES = ("model.safetensors", "model.json")
 SCORING_BATCH = 256
 
 
@@ -124,20 +123,18 @@ def _attempt(cell: Cell, bench: _Bench) -> Record:
 
 
 def _train(cell: Cell, bench: _Bench, context: Context) -> Outcome:
-    import torch
+    from trainables.detector import build_detector
     from trainables.fit import train
 
-    entry = find("detectors", cell.method)
-    config = entry.config.model_validate(cell.params["detector"])
+    parameters = cell.params["detector"]
+    config = find("detectors", cell.method).config.model_validate(parameters)
     reader = bench.place.reader()
     generators = [*_names(cell, "reals"), str(cell.params["source"])]
-    torch.manual_seed(context.seed)
-    detector = entry.load().build(config, classes=2)
+    detector = build_detector(cell.method, config, seed=context.seed)
     outcome = train(
         config, detector, reader.images(generators, Split.TRAIN), reader.images(generators, Split.VAL), context
     )
-    card = {"detector": {"kind": cell.method, "config": cell.params["detector"]}}
-    return _keep_model(cell, bench, context, detector, outcome, card)
+    return _keep_model(cell, bench, context, detector, outcome, {"kind": cell.method, "config": parameters})
 
 
 def _adapt(cell: Cell, bench: _Bench, context: Context) -> Outcome:
@@ -147,7 +144,8 @@ def _adapt(cell: Cell, bench: _Bench, context: Context) -> Outcome:
     config = entry.config.model_validate(cell.params["adaptation"])
     detector, card = load_detector(bench.place.artifacts.folder(cell.needs[0]))
     outcome = entry.load().adapt(config, detector, _adaptation_data(cell, bench, entry.traits), context)
-    return _keep_model(cell, bench, context, detector, outcome, {"detector": card["detector"]})
+    same = {"kind": card["kind"], "config": card["config"]}
+    return _keep_model(cell, bench, context, detector, outcome, same)
 
 
 def _adaptation_data(cell: Cell, bench: _Bench, traits: frozenset[str]) -> AdaptationData:
@@ -165,15 +163,15 @@ def _adaptation_data(cell: Cell, bench: _Bench, traits: frozenset[str]) -> Adapt
 def _keep_model(
     cell: Cell, bench: _Bench, context: Context, detector: Detector, outcome: Outcome, card: Mapping[str, Any]
 ) -> Outcome:
-    from trainables.checkpoint import save_detector
+    from trainables.checkpoint import CARD, WEIGHTS, save_detector
+    from trainables.context import STATE
 
     if context.rank == 0:
-        about = {"cell": cell.id, "image": cell.params["image"], "data": cell.data, "stage": cell.stage.value}
+        about = {"cell": cell.id, "image": cell.params["image"], "data": cell.data, "tags": asdict(cell.tags)}
         save_detector(context.folder, detector, {**card, **about})
+        (context.folder / STATE).unlink(missing_ok=True)  # of the unfinished fit; the cell is whole now
     bench.models[cell.id] = detector
-    return Outcome(
-        metrics=outcome.metrics, curves=outcome.curves, images=outcome.images, files=(*MODEL_FILES, *outcome.files)
-    )
+    return replace(outcome, files=(WEIGHTS, CARD, *outcome.files))
 
 
 def _score(cell: Cell, bench: _Bench, context: Context) -> Outcome:
@@ -230,7 +228,7 @@ def _with_rows(outcome: Outcome, context: Context) -> Outcome:
     if not outcome.rows:
         return outcome
     write_rows(context.folder / ROWS_FILE, outcome.rows)
-    return Outcome(metrics=outcome.metrics, images=outcome.images, files=(*outcome.files, ROWS_FILE))
+    return replace(outcome, rows=(), files=(*outcome.files, ROWS_FILE))
 
 
 def _names(cell: Cell, key: str) -> list[str]:

@@ -76,7 +76,7 @@ class PlainView:
             self._sum_up()
 
     def _sum_up(self) -> None:
-        self._tell(", ".join(f"{count} more cells {what}" for what, count in self._quiet.items()))
+        self._tell(", ".join(f"{what} {count}" for what, count in self._quiet.items()))
         self._quiet.clear()
 
     def _tell(self, what: str) -> None:

@@ -30,7 +30,7 @@ class PlanSearch(Searcher):
         self._run, self._lane = run, which
         self.jobs: dict[str, Job] = {}
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> Any:
         """A ready job; None while one may still become ready; ``FINISHED`` when this wave can do no more."""
         job = self._run.queue.take(self._lane)
         if job is None:
@@ -52,6 +52,10 @@ class PlanSearch(Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing to restore."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune pickles what it is given for a restore that is never made; threads and files would not survive it.
+        return {}
 
 
 class Progress(Callback):
@@ -81,3 +85,7 @@ class Progress(Callback):
         """A cell has finished an epoch."""
         if ROW in result and RECORDS not in result:
             self._run.progress(result[CELL], result[ROW])
+
+    def __getstate__(self) -> dict[str, Any]:
+        # As for PlanSearch.
+        return {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from orchestrator.study.model import StageResources
 from trainables.errors import InputError
@@ -55,7 +56,7 @@ def connected(address: str | None, resources: StageResources) -> Iterator[Mappin
 def _connect(address: str | None) -> None:
     import ray
 
-    options: dict[str, object] = {"logging_level": "ERROR", "log_to_driver": False}
+    options: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
     if address or "RAY_ADDRESS" in os.environ:
         try:
             ray.init(address=address, **options)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import ray
 
@@ -61,7 +60,7 @@ class TaskPool:
     def _has_room(self) -> bool:
         """Whether a task would start at once, or nearly: one waits, so that no CPU idles between two."""
         resources = self._run.resources.attack or self._run.resources.default
-        free: dict[str, Any] = ray.available_resources()
+        free: dict[str, float] = ray.available_resources()  # type: ignore[no-untyped-call]
         room = math.floor(free.get("CPU", 0.0) / resources.cpus)
         if resources.gpus:
             room = min(room, math.floor(free.get("GPU", 0.0) / resources.gpus))

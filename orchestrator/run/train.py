@@ -23,6 +23,7 @@ def distributed_trial(config: dict[str, Any], *, place: Place, work: Work) -> No
 
     resources = Resources.model_validate(config["resources"])
     job = unpack_job(config["job"])
+    progress: Any = TuneReportCallback()  # type: ignore[no-untyped-call]
     trainer = TorchTrainer(
         _worker,
         train_loop_config={"job": config["job"], "place": place, "resources": resources, "work": work},
@@ -36,14 +37,14 @@ def distributed_trial(config: dict[str, Any], *, place: Place, work: Work) -> No
             name=job.id,  # the same after a restart
             storage_path=str(place.storage / "train"),
             failure_config=ray.train.FailureConfig(max_failures=MAX_FAILURES),
-            callbacks=[TuneReportCallback()],
+            callbacks=[progress],
         ),
     )
-    result = trainer.fit()
+    result: Any = trainer.fit()
     tune.report({"records": result.return_value})
 
 
-def _worker(config: dict[str, Any]) -> str | None:
+def _worker(config: dict[str, Any]) -> Any:
     import ray.train
 
     place: Place = config["place"]

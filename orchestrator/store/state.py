@@ -144,7 +144,7 @@ class LiveState:
             started=self._started,
             updated=time.time(),
             planned=self._planned,
-            ended=ended,
+            ended={stage: dict(counts) for stage, counts in ended.items()},
             running=tuple(self._running.values()),
         )
 

@@ -37,6 +37,8 @@ def known(names: Literal["all"] | tuple[str, ...], all_names: Iterable[str], whe
 
 def local_folder(value: Any) -> Any:
     """A path; an address such as ``s3://…`` is refused in words, not made a folder called ``s3:``."""
+    if isinstance(value, str) and value.startswith("file:///"):
+        return value.removeprefix("file://")
     if isinstance(value, str) and "://" in value:
         raise InputError("must be a local folder", value=value, fix="a folder that every node can reach")
     return value

@@ -20,10 +20,16 @@ LONGEST_VALUE = 120
 
 def explain(error: ValidationError, source: Source) -> InputError:
     """All problems that pydantic found, as one error for the user."""
-    problems = [_problem(details, source) for details in error.errors(include_url=False)]
+    found = [details for details in error.errors(include_url=False) if not _echo(details)]
+    problems = [_problem(details, source) for details in sorted(found, key=lambda d: source.line(d["loc"]))]
     if len(problems) == 1:
         return problems[0]
     return InputError(f"{len(problems)} problems\n\n" + "\n\n".join(map(str, problems)), where=str(source.path))
+
+
+def _echo(details: ErrorDetails) -> bool:
+    """Whether this only repeats another problem: a list counts as empty when none of its entries is valid."""
+    return details["type"] == "too_short" and bool(details["input"])
 
 
 def _problem(details: ErrorDetails, source: Source) -> InputError:

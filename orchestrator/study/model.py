@@ -150,7 +150,7 @@ def _with_source_only(choices: tuple[AdaptationChoice, ...]) -> tuple[Adaptation
 
 
 Adaptations = Annotated[
-    tuple[AdaptationChoice, ...], AfterValidator(_with_source_only), AfterValidator(_distinct_choices)
+    tuple[AdaptationChoice, ...], AfterValidator(_distinct_choices), AfterValidator(_with_source_only)
 ]
 
 

@@ -31,10 +31,11 @@ class Source:
 
     def where(self, keys: KeyPath) -> str:
         """``studies/demo.yaml:14: adaptations.2.weight``, for a message; the nearest line that is in the file."""
-        place = f"{self.path}:{self._line(keys)}" if self.tree else str(self.path)
+        place = f"{self.path}:{self.line(keys)}" if self.tree else str(self.path)
         return ": ".join([place, ".".join(map(str, keys))]) if keys else place
 
-    def _line(self, keys: KeyPath) -> int:
+    def line(self, keys: KeyPath) -> int:
+        """The line of a key, counted from 1; of the nearest one above it if it is not in the file."""
         node, line = self.tree, 1
         for key in keys:
             step = _step(node, key)
@@ -97,16 +98,15 @@ def _syntax_error(path: Path, error: yaml.MarkedYAMLError) -> InputError:
 def _refuse_duplicates(tree: yaml.Node, path: Path) -> None:
     for mapping in _mappings(tree):
         seen: dict[str, int] = {}
-        for key, _ in mapping.value:
+        for key in (name for name, _ in mapping.value if isinstance(name, yaml.ScalarNode)):
             line = key.start_mark.line + 1
-            if key.value in seen and isinstance(key, yaml.ScalarNode):
+            if key.value in seen:
                 raise InputError(
                     f"the key `{key.value}` is given twice, on lines {seen[key.value]} and {line}",
                     where=f"{path}:{line}",
                     fix="keep one of them",
                 )
-            if isinstance(key, yaml.ScalarNode):
-                seen[key.value] = line
+            seen[key.value] = line
 
 
 def _mappings(tree: yaml.Node) -> Iterator[yaml.MappingNode]:

@@ -16,6 +16,7 @@ from orchestrator.plan.cells import Cell, CellId, Digest, Stage, Tags
 from orchestrator.store.artifacts import Artifacts
 from orchestrator.store.ledger import Ledger
 from orchestrator.store.records import Failure, Record, Status
+from orchestrator.store.tables import ATTACKS, ROWS_FILE, SCORES_FILE, write_rows, write_scores
 
 GENERATORS = ("tconv", "nearest", "bilinear", "latent8")
 METHODS = ("recalibrate", "adabn", "coral", "dann")
@@ -71,11 +72,10 @@ class Store:
                 blocked = Failure(kind="blocked", message=cell.name)
                 self.records[child.id] = _record(child, status=Status.BLOCKED, failure=blocked)
 
-    def write(self, cell: Cell, name: str, rows: pd.DataFrame) -> None:
-        """Put a table in a cell's folder."""
-        folder = self.artifacts.folder(cell.id)
-        folder.mkdir(parents=True, exist_ok=True)
-        rows.to_parquet(folder / name, index=False)
+    def write(self, cell: Cell, scores: pd.DataFrame) -> None:
+        """Put a table of scores in a cell's folder."""
+        columns = [scores[name].to_numpy() for name in ("image", "label", "generator", "score")]
+        write_scores(self.artifacts.folder(cell.id) / SCORES_FILE, *columns)
 
     def commit(self) -> None:
         """File all records in the ledger."""
@@ -167,12 +167,12 @@ def _add_score(store: Store, model: Cell, test: str, variant: str) -> None:
     cell = Cell(stage=Stage.SCORE, method=variant or "clean", params=params, tags=tags, needs=(model.id,))
     margin = 6.0 if test == tags.source else MARGIN[tags.adaptation]
     shift = -2.0 if tags.adaptation == "source_only" and test != tags.source else 0.0
-    order = GENERATORS.index(tags.source) if tags.source in GENERATORS else 7
-    table = scores_of(test, margin * (0.6 if variant else 1), 100 * tags.seed + order, store.images, shift)
-    accuracy = float(((table["score"] >= 0.5) == table["label"]).mean())
-    store.add(cell, files=("scores.parquet",), seconds=0.5, images=len(table), metrics={"accuracy": accuracy, "ap": 0.9})
+    noise = sum(map(ord, tags.source + test)) + 1000 * tags.seed
+    table = scores_of(test, margin * (0.6 if variant else 1), noise, store.images, shift)
+    metrics = {"accuracy": float(((table["score"] > 0.5) == table["label"]).mean()), "ap": 0.9}
+    store.add(cell, files=(SCORES_FILE,), seconds=0.5, images=len(table), metrics=metrics)
     if tags.adaptation == "source_only" or test == tags.target:
-        store.write(cell, "scores.parquet", table)
+        store.write(cell, table)
 
 
 def _add_attack(store: Store, model: Cell) -> None:
@@ -182,10 +182,10 @@ def _add_attack(store: Store, model: Cell) -> None:
     parts = []
     for epsilon in (0.0, 1.0, 2.0, 4.0):
         moved = clean["score"] + np.where(clean["label"] == 1, -0.3, 0.2) * epsilon
-        part = clean.assign(epsilon=epsilon, clean_score=clean["score"], adversarial_score=moved.clip(0, 1), linf=epsilon)
-        parts.append(part.drop(columns=["score", "generator"]))
-    store.write(cell, "rows.parquet", pd.concat(parts))
-    store.add(cell, files=("rows.parquet",), seconds=4.0, images=480, metrics={"robust_accuracy_eps2": 0.25})
+        part = clean.rename(columns={"score": "clean_score"}).drop(columns="generator")
+        parts.append(part.assign(epsilon=epsilon, adversarial_score=moved.clip(0, 1), linf=epsilon))
+    write_rows(store.artifacts.folder(cell.id) / ROWS_FILE, pd.concat(parts).to_dict("records"), ATTACKS)
+    store.add(cell, files=(ROWS_FILE,), seconds=4.0, images=480, metrics={"robust_accuracy_eps2": 0.25})
 
 
 def _add_gradcam(store: Store, model: Cell) -> None:

@@ -14,8 +14,8 @@ SUPERSAMPLING = 2
 """Scene pixels per sensor pixel, along a side."""
 GAMMA = 2.2
 
-_BILINEAR_RED_BLUE = np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]], np.float32) / 4
-_BILINEAR_GREEN = np.array([[0, 1, 0], [1, 4, 1], [0, 1, 0]], np.float32) / 4
+_BILINEAR_RED_BLUE = np.array([[0.25, 0.5, 0.25], [0.5, 1, 0.5], [0.25, 0.5, 0.25]], np.float32)
+_BILINEAR_GREEN = np.array([[0, 0.25, 0], [0.25, 1, 0.25], [0, 0.25, 0]], np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +90,7 @@ def _demosaic_edge_aware(raw: NDArray[np.float32], masks: NDArray[np.float32]) -
     across, difference = np.array([[0.5, 0, 0.5]], np.float32), np.array([[1, 0, -1]], np.float32)
     curvature = np.array([[-1, 0, 2, 0, -1]], np.float32)
     estimates, gradients = [], []
-    for turn in (lambda kernel: kernel, np.transpose):
+    for turn in (np.asarray, np.transpose):
         second = _filter(raw, turn(curvature))
         estimates.append(_filter(raw, turn(across)) + second / 4)
         gradients.append(np.abs(_filter(raw, turn(difference))) + np.abs(second))

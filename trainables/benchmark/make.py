@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -88,7 +87,7 @@ def make_benchmark(
         with FileLock(root.parent / f".{root.name}.lock"):
             made = not _is_there(root, recipe)
             if made:
-                _make(root, specs, recipe, partial(_write_images, preset=knobs, seed=seed), progress, workers)
+                _make(root, specs, recipe, partial(make_image, preset=knobs, seed=seed), progress, workers)
     return Benchmark(root=root, preset=knobs, seed=seed, images=len(specs), made=made)
 
 
@@ -111,7 +110,7 @@ def _make(
     root: Path,
     specs: Sequence[ImageSpec],
     recipe: Mapping[str, Any],
-    write: Callable[[Sequence[ImageSpec], Path], int],
+    make: Callable[[ImageSpec], bytes],
     progress: Progress | None,
     workers: int | None,
 ) -> None:
@@ -120,7 +119,7 @@ def _make(
         for path in {Path(spec.row.path).parent for spec in specs}:
             (folder / path).mkdir(parents=True)
         done = 0
-        for written in map_in_processes(partial(write, folder=folder), chunks, workers):
+        for written in map_in_processes(partial(_write_images, folder, make), chunks, workers):
             done += written
             if progress:
                 progress(done, len(specs))
@@ -140,14 +139,14 @@ def _whole_folder(root: Path) -> Iterator[Path]:
     folder.mkdir()
     try:
         yield folder
-        os.replace(folder, root)
+        folder.replace(root)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _write_images(specs: Sequence[ImageSpec], folder: Path, preset: Preset, seed: int) -> int:
+def _write_images(folder: Path, make: Callable[[ImageSpec], bytes], specs: Sequence[ImageSpec]) -> int:
     for spec in specs:
-        (folder / spec.row.path).write_bytes(make_image(spec, preset, seed))
+        (folder / spec.row.path).write_bytes(make(spec))
     return len(specs)
 
 

@@ -33,7 +33,7 @@ class Preset(Config):
 
     image_size: int = Field(default=64, ge=16, le=1024, multiple_of=2)
     fakes: dict[Split, PositiveInt]
-    reals: dict[Split, PositiveInt] = {}
+    reals: dict[Split, PositiveInt] = Field(default_factory=dict)
     cameras: dict[Split, tuple[str, ...]]
     generators: dict[str, dict[str, Any]]
     shared: float = Field(ge=0, le=1)
@@ -67,8 +67,8 @@ class Preset(Config):
 _DEMO_COUNTS = {Split.TRAIN: 400, Split.VAL: 100, Split.ADAPT: 200, Split.FEW: 20, Split.TEST: 200}
 _SMOKE_COUNTS = {Split.TRAIN: 64, Split.VAL: 24, Split.ADAPT: 32, Split.FEW: 8, Split.TEST: 32}
 _RANKING_COUNTS = {Split.TRAIN: 400, Split.VAL: 100, Split.ADAPT: 20, Split.FEW: 20, Split.TEST: 200}
-_BOTH_CAMERAS = dict.fromkeys(Split, ("compact", "reflex"))
-_HELD_OUT_CAMERA = _BOTH_CAMERAS | dict.fromkeys((Split.ADAPT, Split.FEW, Split.TEST), ("phone",))
+_BOTH_CAMERAS: dict[Split, tuple[str, ...]] = dict.fromkeys(Split, ("compact", "reflex"))
+_HELD_OUT_CAMERA = {**_BOTH_CAMERAS, **dict.fromkeys((Split.ADAPT, Split.FEW, Split.TEST), ("phone",))}
 
 _DEMO = Preset(
     fakes=_DEMO_COUNTS,
@@ -76,8 +76,8 @@ _DEMO = Preset(
     generators={
         "tconv": {"strength": 0.02, "detail": 0.15},
         "nearest": {"strength": 0.02, "detail": 0.05},
-        "bilinear": {"detail": -0.35},
-        "latent8": {"strength": 0.04, "detail": -0.10},
+        "bilinear": {"detail": -0.5},
+        "latent8": {"strength": 0.08, "detail": -0.15},
     },
     shared=0.7,
 )

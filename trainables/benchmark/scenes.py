@@ -24,8 +24,8 @@ def render_scene(rng: np.random.Generator, side: int) -> NDArray[np.float32]:
     """A random scene, (side, side, 3) float32, linear light 0-1."""
     leaves = _dead_leaves(rng, side)
     contrast = rng.uniform(*TEXTURE_CONTRAST)
-    leaves *= 1 + contrast * _texture(rng, side)[..., None]
-    return np.clip(leaves, 0, 1, out=leaves)
+    textured: NDArray[np.float32] = leaves * (1 + np.float32(contrast) * _texture(rng, side)[..., None])
+    return textured.clip(0, 1)
 
 
 def _dead_leaves(rng: np.random.Generator, side: int) -> NDArray[np.float32]:
@@ -59,4 +59,5 @@ def _texture(rng: np.random.Generator, side: int) -> NDArray[np.float32]:
     frequency[0, 0] = np.inf
     spectrum = np.fft.rfft2(rng.standard_normal((side, side))) / frequency**TEXTURE_SLOPE
     texture = np.fft.irfft2(spectrum, s=(side, side))
-    return (texture / texture.std()).astype(np.float32)
+    normalised: NDArray[np.float32] = (texture / texture.std()).astype(np.float32)
+    return normalised

@@ -29,7 +29,7 @@ def map_in_processes(
         items: what to call it with.
         workers: processes; one per core that this process may use if not given.
     """
-    workers = workers or len(os.sched_getaffinity(0))
+    workers = workers or os.cpu_count() or 1
     if workers == 1 or len(items) < _WORTH_IT:
         yield from map(function, items)
         return

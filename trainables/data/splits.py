@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from pydantic import Field, model_validator
 
 from trainables.contract import Config, Split
@@ -23,3 +25,17 @@ class Fractions(Config):
         if abs(total - 1) > 1e-6:
             raise InputError("the split fractions must sum to 1", value=round(total, 6))
         return self
+
+    def split_of(self, group: str) -> Split:
+        """The split of all images of a group: a hash of its name, so the same on every machine.
+
+        An image keeps its split when others are added or taken away; the shares hold on average.
+        """
+        position = int.from_bytes(hashlib.sha256(group.encode()).digest()[:8]) / 2**64
+        used = [split for split in Split if getattr(self, split) > 0]
+        upper = 0.0
+        for split in used:
+            upper += getattr(self, split)
+            if position < upper:
+                return split
+        return used[-1]

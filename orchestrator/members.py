@@ -1,0 +1,99 @@
+"""What a study can name: the registry, and the search spaces, with parameters and defaults."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import pkgutil
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from orchestrator.show import table
+from trainables.registry import REGISTRIES
+
+
+def members(room: str) -> list[dict[str, Any]]:
+    """What may be named in a study: each member of a room with its summary and parameters."""
+    if room == "spaces":
+        return [{"name": name, "summary": summary} for name, summary in _spaces()]
+    return [
+        {
+            "name": name,
+            "summary": entry.summary,
+            "version": entry.version,
+            "traits": sorted(entry.traits),
+            "parameters": dict(_parameters(entry.config)),
+        }
+        for name, entry in REGISTRIES[room].items()
+    ]
+
+
+def members_text(room: str) -> str:
+    """The members of a room for a reader: a line each, and under it its parameters with their defaults."""
+    blocks = []
+    for member in members(room):
+        rows = [(name, _yaml(p["default"]), _clause(p["about"])) for name, p in member.get("parameters", {}).items()]
+        head = f"{member['name']}: {member['summary']}"
+        blocks.append("\n".join([head, table(rows, indent="    ")] if rows else [head]))
+    return "\n\n".join(blocks) if blocks else f"there are no {room} yet"
+
+
+def _yaml(value: Any) -> str:
+    """A value as one would write it in a study."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _clause(text: str) -> str:
+    """The text up to its first full stop or semicolon."""
+    return re.split(r"[.;:](?:\s|$)", text, maxsplit=1)[0].replace("``", "`")
+
+
+def _parameters(
+    config: type[BaseModel], defaults: BaseModel | None = None, prefix: str = ""
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every parameter by key path, those of nested models too; ``defaults`` are those of the outer model's own."""
+    about = _attribute_docs(config)
+    for name, field in config.model_fields.items():
+        default = field.get_default(call_default_factory=True) if defaults is None else getattr(defaults, name)
+        nested = field.annotation
+        if isinstance(nested, type) and issubclass(nested, BaseModel):
+            within = default if isinstance(default, BaseModel) else None
+            yield from _parameters(nested, within, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", {"default": _plain(default), "about": about.get(name, "")}
+
+
+def _plain(default: Any) -> Any:
+    if default is PydanticUndefined:
+        return "(required)"
+    if isinstance(default, tuple):
+        return list(default)
+    return default if isinstance(default, bool | int | float | str | list | dict | None) else str(default)
+
+
+def _attribute_docs(config: type[BaseModel]) -> Mapping[str, str]:
+    """What the ``Attributes:`` section of a Config's docstring says, by name."""
+    found: dict[str, str] = {}
+    names: list[str] = []
+    for line in inspect.cleandoc(config.__doc__ or "").partition("Attributes:\n")[2].splitlines():
+        text = line.removeprefix("    ")
+        if text.startswith(" "):
+            found.update({name: f"{found[name]} {text.strip()}" for name in names})
+        else:
+            heads, _, text = text.partition(": ")
+            names = [name.strip() for name in heads.split(",")]
+            found.update(dict.fromkeys(names, text))
+    return found
+
+
+def _spaces() -> Iterator[tuple[str, str]]:
+    import search_spaces
+
+    for module in pkgutil.iter_modules(search_spaces.__path__):
+        doc = importlib.import_module(f"search_spaces.{module.name}").__doc__ or ""
+        yield module.name, doc.strip().partition("\n")[0]

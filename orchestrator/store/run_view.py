@@ -1,0 +1,122 @@
+"""A record in MLflow's words: tags, parameters and points of curves, as plain values."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+from orchestrator.plan.cells import Cell, Tags
+from orchestrator.store.artifacts import Artifacts
+from orchestrator.store.records import Record, Status
+
+_LINKS = ("git_commit", "ray_job_id")
+
+
+class Point(NamedTuple):
+    """One value of a metric; ``time`` in Unix seconds."""
+
+    key: str
+    value: float
+    time: float
+    step: int
+
+
+def mark(record: Record) -> str:
+    """Tells two records of one cell apart."""
+    return f"{record.status.value}:{record.attempt}:{record.started:.6f}"
+
+
+def marks(records: Iterable[Record]) -> str:
+    """Tells two states of a ledger apart."""
+    lines = sorted(f"{record.cell} {mark(record)}" for record in records)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def ended(record: Record) -> float:
+    """Unix time at which the work was done."""
+    return record.started + record.seconds
+
+
+def identity(cell: Cell | Record, tags: Tags | None = None) -> dict[str, str]:
+    """Tags that a cell's run has from its first moment.
+
+    Args:
+        tags: its place in the grid; the cell's own if not given.
+    """
+    place: Mapping[str, Any] = asdict(tags) if tags else asdict(cell.tags) if isinstance(cell, Cell) else cell.tags
+    return _filled(
+        {
+            "cell_id": cell.id if isinstance(cell, Cell) else cell.cell,
+            "stage": str(cell.stage),
+            "method": cell.method,
+            "data_digest": cell.data or "",
+            **place,
+        }
+    )
+
+
+def outcome(record: Record, artifacts: Artifacts) -> dict[str, str]:
+    """Tags that tell how a cell ended."""
+    versions = {key: value for key, value in record.provenance.items() if key not in _LINKS}
+    failure = record.failure
+    return _filled(
+        {
+            "status": record.status.value,
+            "record": mark(record),
+            "attempt": record.attempt,
+            "node": record.node,
+            "folder": artifacts.folder(record.cell).as_uri() if record.files else "",
+            "versions": json.dumps(versions, sort_keys=True) if versions else "",
+            "failure": failure.kind if failure else "",
+            "reason": failure.message if failure else "",
+            **{key: record.provenance.get(key, "") for key in _LINKS},
+        }
+    )
+
+
+def parameters(params: Mapping[str, Any]) -> dict[str, str]:
+    """Parameters of a cell, nested ones under dotted names: ``recipe.epochs``."""
+    return dict(_flat(params, ""))
+
+
+def curve(row: Mapping[str, float], step: int, time: float) -> list[Point]:
+    """One epoch's figures. Their names start with ``epoch/``, so that a last epoch never hides a final figure."""
+    return [Point(f"epoch/{key}", float(value), time, step) for key, value in row.items() if key != "epoch"]
+
+
+def step_of(row: Mapping[str, float], count: int) -> int:
+    """The epoch of a row: what it says, or the one after ``count`` others."""
+    return int(row.get("epoch", count + 1))
+
+
+def points(record: Record, known: Collection[int] = ()) -> list[Point]:
+    """All figures of a record.
+
+    Args:
+        known: epochs that are told already.
+    """
+    found: list[Point] = []
+    for index, row in enumerate(record.curves):
+        step = step_of(row, index)
+        if step not in known:
+            # When each epoch ended is not on record; spread evenly, the chart is right in shape and the same each time.
+            found += curve(row, step, record.started + record.seconds * (index + 1) / len(record.curves))
+    if record.status is Status.BLOCKED:
+        return found
+    final = {**record.metrics, "seconds": record.seconds, "images": record.images}
+    return found + [Point(key, float(value), ended(record), 0) for key, value in final.items()]
+
+
+def _flat(value: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
+    for key, each in value.items():
+        if isinstance(each, Mapping) and each:
+            yield from _flat(each, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", each if isinstance(each, str) else json.dumps(each)
+
+
+def _filled(tags: Mapping[str, Any]) -> dict[str, str]:
+    return {key: str(value) for key, value in tags.items() if value not in ("", None)}

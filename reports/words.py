@@ -1,0 +1,85 @@
+"""What a study found, in sentences."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from reports.frames import Row
+from reports.results import RECALIBRATE, SOURCE_ONLY, Results
+from reports.tables import interval, number, percent, rows_of, signed
+
+
+def headline(results: Results, summary: pd.DataFrame, gains: pd.DataFrame, detector: str) -> list[str]:
+    """What a reader should take away: how a detector does and fails, and what helps.
+
+    The detector's name is to stand before the first sentence.
+    """
+    clean = summary[(summary["detector"] == detector) & (summary["variant"] == "")]
+    rows = {row["adaptation"]: row for row in rows_of(clean)}
+    plain = rows[SOURCE_ONLY]
+    if plain["pairs"]:
+        first = _failure(plain)
+    elif math.isfinite(plain["in_dataset"]):
+        first = f"is right on {percent(plain['in_dataset'])} of the test images of the generator it was trained on."
+    else:
+        return ["has no scores yet."]
+    return [sentence for sentence in (first, _best(results, gains, detector)) if sentence]
+
+
+def _failure(plain: Row) -> str:
+    ends = interval(100 * plain["accuracy_low"], 100 * plain["accuracy_high"], 1)
+    across = percent(plain["accuracy"]) + (f" [{ends}]" if ends else "")
+    inside = plain["in_dataset"]
+    own = f"{percent(inside)} of the test images of the generator it was trained on, and on " * math.isfinite(inside)
+    return (
+        f"is right on {own}{across} of the other generators': there it takes {percent(plain['fake_to_real'])} of the"
+        f" fakes for real and {percent(plain['real_to_fake'])} of the real images for fake"
+        f" (AUROC {number(plain['auroc'])})."
+    )
+
+
+def _best(results: Results, gains: pd.DataFrame, detector: str) -> str:
+    """The method with the largest mean gain over the stronger baseline, or that none has a clear one."""
+    baseline = results.baselines[-1]
+    candidates = gains[
+        (gains["detector"] == detector)
+        & (gains["metric"] == "accuracy")
+        & (gains["scope"] == "mean")
+        & (gains["baseline"] == baseline)
+    ]
+    if candidates.empty:
+        return ""
+    over = "the source detector" if baseline == SOURCE_ONLY else f"moving the threshold alone ({baseline})"
+    best = max(rows_of(candidates), key=lambda row: float(row["gain"]))
+    if not (best["clear"] and best["gain"] > 0):
+        return f"No method beats {over} beyond its 95 % interval, averaged over the pairs of generators."
+    share = "" if best["pairs"] == best["pairs_planned"] else f" on the {best['pairs']} pairs done so far"
+    return (
+        f"Of the methods, {best['adaptation']} helps most: accuracy {number(best['value'], 3)} across"
+        f" generators{share}, {signed(best['gain'])} [{interval(best['gain_low'], best['gain_high'], sign=True)}] over {over}."
+    )
+
+
+def unbalanced(results: Results) -> str:
+    """A warning where real and fake test images are far from equal in number; else nothing."""
+    shares = {round(float(scores.fake.mean()), 3) for scores in results.scores.values()}
+    if not shares or all(0.4 <= share <= 0.6 for share in shares):
+        return ""
+    low, high = percent(min(shares)), percent(max(shares))
+    return (
+        f"The test sets are {low if low == high else f'{low} to {high}'} fake: accuracy favours the larger class."
+        " Read it with both error rates and AUROC."
+    )
+
+
+def how_intervals() -> str:
+    """How the intervals are made, for the notes."""
+    return (
+        "Intervals are 95 % percentile bootstrap intervals over the test images (2000 draws, stratified by"
+        " generator and by source of real images). All models are resampled together, so a gain is a paired difference"
+        f" on the same images and seeds. With three seeds or more the seeds are resampled too. {RECALIBRATE} is a baseline because"
+        " it uses no more than a moved threshold. Pairs of generators and the number of comparisons are taken as they"
+        " are: a mean speaks of these generators only, and one comparison in twenty is clear by chance."
+    )

@@ -1,0 +1,60 @@
+"""A small graph of cells whose work is made up: what scheduling needs, without images or models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from orchestrator.plan.cells import Cell, Stage, Tags
+from orchestrator.plan.graph import Plan, plan_of
+from orchestrator.plan.jobs import Job
+from orchestrator.run.execute import ContextFactory, failure_of, record_of
+from orchestrator.run.place import Place
+from orchestrator.store.records import Record, Status
+
+
+def cell(stage: Stage, name: str, *needs: Cell) -> Cell:
+    test = name if stage in (Stage.SCORE, Stage.ATTACK) else ""
+    tags = Tags(detector="d", source=name, target=name, adaptation="a", seed=0, test=test)
+    return Cell(stage=stage, method="m", params={"name": name}, needs=tuple(n.id for n in needs), tags=tags)
+
+
+def grid(sources: int = 2, targets: int = 3) -> Plan:
+    """Source models, each with a score, adapted models with a score and an attack."""
+    cells: list[Cell] = []
+    for i in range(sources):
+        model = cell(Stage.TRAIN, f"s{i}")
+        cells += [model, cell(Stage.SCORE, f"s{i}", model)]
+        for k in range(targets):
+            adapted = cell(Stage.ADAPT, f"s{i}t{k}", model)
+            cells += [adapted, cell(Stage.SCORE, f"s{i}t{k}", adapted), cell(Stage.ATTACK, f"s{i}t{k}", adapted)]
+    return plan_of("grid", cells)
+
+
+def succeed(job: Job, place: Place, contexts: ContextFactory) -> list[Record]:
+    """Every cell is done; each leaves a line in ``executed.txt``."""
+    del contexts
+    records = []
+    for each in job.cells:
+        with (place.storage / "executed.txt").open("a") as log:
+            log.write(f"{each.name}\n")
+        records.append(record_of(each, place, status=Status.DONE, metrics={"x": 1.0}, seconds=0.5))
+        place.artifacts.leave(records[-1])
+    return records
+
+
+def fail_at(*names: str) -> Callable[[Job, Place, ContextFactory], Sequence[Record]]:
+    """Work that raises at the models of these names."""
+
+    def work(job: Job, place: Place, contexts: ContextFactory) -> Sequence[Record]:
+        if job.cells[0].name in names:
+            return [record_of(job.cells[0], place, status=Status.FAILED, failure=failure_of(RuntimeError("boom")))]
+        return succeed(job, place, contexts)
+
+    return work
+
+
+def executed(root: Path) -> list[str]:
+    """Names of the cells that were worked on, in order."""
+    log = root / "executed.txt"
+    return log.read_text().split() if log.exists() else []

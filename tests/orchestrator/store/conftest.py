@@ -1,0 +1,66 @@
+"""Cells and records to keep, and processes to kill."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.plan.cells import Cell, Stage, Tags
+from orchestrator.store.records import Record, Status
+
+MakeRecord = Callable[..., Record]
+Start = Callable[..., subprocess.Popen[str]]
+
+
+def make_cell(seed: int = 0, stage: Stage = Stage.TRAIN, test: str = "") -> Cell:
+    return Cell(
+        stage=stage,
+        method="residual_cnn",
+        params={"recipe": {"epochs": 3, "flips": True}, "seed": seed, "sizes": [1, 2]},
+        tags=Tags(detector="cnn", source="tconv", target="tconv", adaptation="source_only", seed=seed, test=test),
+        needs=(make_cell(seed).id,) if stage is not Stage.TRAIN else (),
+        data=None,
+    )
+
+
+def make_record(seed: int = 0, status: Status = Status.DONE, stage: Stage = Stage.TRAIN, **fields: Any) -> Record:
+    result: dict[str, Any] = {"metrics": {"auroc": 0.75}, "started": 1.7e9 + seed, "seconds": 2.0, **fields}
+    return Record.of(make_cell(seed, stage, "nearest" if stage is Stage.SCORE else ""), status, **result)
+
+
+@pytest.fixture
+def cell() -> Callable[..., Cell]:
+    return make_cell
+
+
+@pytest.fixture
+def record() -> MakeRecord:
+    return make_record
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start a Python process that runs a piece of code with arguments; it is killed when the test ends."""
+    running: list[subprocess.Popen[str]] = []
+
+    def begin(code: str, *arguments: object) -> subprocess.Popen[str]:
+        script = tmp_path / f"script{len(running)}.py"
+        script.write_text(code)
+        process = subprocess.Popen(
+            [sys.executable, script, *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        running.append(process)
+        return process
+
+    yield begin
+    for process in running:
+        process.kill()
+        process.communicate()

@@ -1,0 +1,62 @@
+"""Pixels of several image sets one after the other, read from their memory maps when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainables.contract import Pixels
+
+
+class Stack:
+    """Arrays end to end along their first axis, as one (N, H, W, 3) uint8 array that is never made whole.
+
+    Indexing with an integer, a slice, an integer array or a mask copies those images out, like NumPy's.
+
+    Args:
+        parts: at least one, (N_i, H, W, 3); memory maps stay memory maps, also in another process.
+        order: (N,) positions of the images in the parts, end to end; as they stand if not given.
+    """
+
+    def __init__(self, parts: Sequence[Pixels], order: NDArray[np.int64] | None = None) -> None:
+        self._parts = list(parts)
+        self._starts = np.cumsum([0, *(len(part) for part in parts)])
+        self._order = order
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, H, W, 3)."""
+        return (len(self), *self._parts[0].shape[1:])
+
+    def __len__(self) -> int:
+        return int(self._starts[-1]) if self._order is None else len(self._order)
+
+    def __getitem__(self, index: Any, /) -> NDArray[np.uint8]:
+        positions = np.arange(len(self))[index]
+        if self._order is not None:
+            positions = self._order[positions]
+        flat = np.atleast_1d(positions)
+        pixels = np.empty((len(flat), *self.shape[1:]), np.uint8)
+        owners = np.searchsorted(self._starts, flat, side="right") - 1
+        for k in np.unique(owners):
+            here = owners == k
+            pixels[here] = self._parts[k][flat[here] - self._starts[k]]
+        return pixels.reshape(*positions.shape, *self.shape[1:])
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # A memory map would travel as its contents.
+        parts = [Path(p.filename) if isinstance(p, np.memmap) and p.filename else p for p in self._parts]
+        return (_rebuild, (parts, self._order))
+
+
+def _rebuild(parts: Sequence[Path | Pixels], order: NDArray[np.int64] | None) -> Stack:
+    return Stack([open_pixels(part) if isinstance(part, Path) else part for part in parts], order)
+
+
+def open_pixels(file: Path) -> NDArray[np.uint8]:
+    """A .npy file of pixels as a read-only memory map."""
+    return np.load(file, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
