@@ -38,8 +38,8 @@ bench: $(VENV)/.installed-test ## the figures this project claims about its spee
 
 constraints: $(VENV)/.installed-test ## pin in constraints.txt what is installed now
 	@sed -n '/^#/p' constraints.txt > $(VENV)/constraints.txt
-	@$(PIP) freeze --all --exclude-editable | grep -vE '^(#|pip==|nvidia-|cuda-)' | tr 'A-Z_' 'a-z-' | LC_ALL=C sort -t= -k1,1 \
-	    >> $(VENV)/constraints.txt
+	@$(PIP) freeze --all --exclude-editable | grep -vE '^(#|pip==|nvidia-|cuda-)' \
+	    | tr 'A-Z_' 'a-z-' | LC_ALL=C sort -t= -k1,1 >> $(VENV)/constraints.txt
 	@mv $(VENV)/constraints.txt constraints.txt
 
 clean: ## caches and build leftovers; the environment, data and results stay

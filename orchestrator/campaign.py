@@ -8,12 +8,13 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.plan.catalogue import Catalogue
 from orchestrator.plan.cells import CellId, Stage, digest
@@ -23,7 +24,7 @@ from orchestrator.plan.graph import Plan, pending, select
 from orchestrator.run.place import Place
 from orchestrator.run.provenance import provenance
 from orchestrator.store.artifacts import Artifacts
-from orchestrator.store.atomic import write_bytes
+from orchestrator.store.atomic import write_bytes, write_json
 from orchestrator.store.ledger import Ledger
 from orchestrator.store.lock import DriverLock
 from orchestrator.store.mirror import Mirror
@@ -101,7 +102,7 @@ class Campaign:
         data = self.study.data
         if data.root.exists() or data.benchmark is None:
             return False
-        from trainables.benchmark import make_benchmark
+        from trainables.benchmark.make import make_benchmark
 
         make_benchmark(data.root, data.benchmark, progress=progress)
         return True
@@ -124,7 +125,9 @@ class Campaign:
                 value=str(data.root),
                 fix=f"`orchestrator run` makes it, or: {made}" if data.benchmark else "put the images there",
             )
-        return prepare(data.root, splits=data.splits, unusable=data.unusable, index=self.index, preprocess=self.study.image)
+        return prepare(
+            data.root, splits=data.splits, unusable=data.unusable, index=self.index, preprocess=self.study.image
+        )
 
     @property
     def index(self) -> Path:
@@ -135,6 +138,24 @@ class Campaign:
     def catalogue(self) -> Catalogue:
         """The image sets of the data folder."""
         return Catalogue(self.manifest.sets())
+
+    @property
+    def _catalogue_file(self) -> Path:
+        return self.folder / "images.json"
+
+    def _keep_catalogue(self) -> None:
+        """Note what the plan was made from, so that status and report need no images."""
+        unusable = self.manifest.problems[["path", "problem"]].values.tolist()
+        write_json(self._catalogue_file, {"sets": self.catalogue.to_json(), "unusable": unusable})
+
+    @cached_property
+    def _kept(self) -> dict[str, Any] | None:
+        return json.loads(self._catalogue_file.read_bytes()) if self._catalogue_file.exists() else None
+
+    @cached_property
+    def _planned(self) -> Plan:
+        """The plan of the last run, or of the images as they are if there was none."""
+        return expand(self.study, Catalogue.from_json(self._kept["sets"])) if self._kept else self._plan
 
     def plan(self, only: Sequence[str] = ()) -> Plan:
         """The study's cells; those matching ``only`` and what they need, if it is given.
@@ -192,6 +213,7 @@ class Campaign:
             self.make_images(on_images)
             plan = self.plan(only)
             write_bytes(self.folder / "study.yaml", dump_study(self.study).encode())
+            self._keep_catalogue()
             mirror = Mirror(self.target)
             state = LiveState(self.storage, self.study.name)
             try:
@@ -245,7 +267,7 @@ class Campaign:
 
     def status(self) -> StatusReport:
         """How the study stands now."""
-        plan, found = self._plan, self.records()
+        plan, found = self._planned, self.records()
         state = read_state(self.storage, self.study.name)
         count = Counter((Stage(record.stage), record.status) for record in found)
         stages = tuple(
@@ -264,7 +286,7 @@ class Campaign:
     @property
     def report_page(self) -> Path:
         """Where the report is, once there is one."""
-        return self.folder / "report" / "index.html"
+        return self.folder / "report" / "report.html"
 
     def report(self, *, replay_tracking: bool = False) -> ReportPaths:
         """Rebuild the report from the store alone.
@@ -276,10 +298,11 @@ class Campaign:
 
         paths = build_report(
             self.study.model_dump(mode="json"),
-            list(self._plan),
+            list(self._planned),
             self.ledger(),
             Artifacts(self.storage),
             self.report_page.parent,
+            unusable=[(path, problem) for path, problem in self._kept["unusable"]] if self._kept else (),
         )
         if replay_tracking:
             with Mirror(self.target) as mirror:
@@ -290,10 +313,10 @@ class Campaign:
     def records(self) -> list[Record]:
         """What the ledger holds of this study, in plan order."""
         ledger = self.ledger()
-        return [ledger[cell.id] for cell in self._plan if cell.id in ledger]
+        return [ledger[cell.id] for cell in self._planned if cell.id in ledger]
 
     def results(self) -> pd.DataFrame:
         """One row a finished score cell of this study: its place in the grid, then every metric."""
         from orchestrator.store.tables import results_frame
 
-        return results_frame(self.records(), {cell.id: cell.tags for cell in self._plan})
+        return results_frame(self.records(), {cell.id: cell.tags for cell in self._planned})

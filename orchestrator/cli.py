@@ -132,8 +132,9 @@ def run(
     from orchestrator.campaign import Campaign
     from orchestrator.run.progress import view_for
 
+    campaign = Campaign.open(study)
     with show.counting("making images") as on_images:
-        summary = Campaign.open(study).run(
+        summary = campaign.run(
             only=only or (),
             executor=executor.value,
             address=address,
@@ -141,7 +142,7 @@ def run(
             listeners=[view_for(sys.stdout)],
             on_images=on_images,
         )
-    typer.echo(show.summary_text(summary, study))
+    typer.echo(show.summary_text(summary, study, campaign.report_page))
     raise typer.Exit(summary.exit_code)
 
 
@@ -205,7 +206,7 @@ def list_members(room: Annotated[Room, typer.Argument(help="What to list.")], js
 @app.command()
 def predict(
     cell: Annotated[str, typer.Argument(metavar="CELL", help="Id or name of a trained cell, or a model's folder.")],
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Images, or folders of them.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Images, or folders of them.")],
     study: Annotated[Path | None, typer.Option(help="The study whose storage holds the cell.")] = None,
     storage: Annotated[Path | None, typer.Option(help="The storage; ./results if neither is given.")] = None,
     json: AsJson = False,
@@ -251,7 +252,11 @@ def make(
     preset: Annotated[str, typer.Argument(help="smoke, demo, ranking or private.")],
     folder: Annotated[Path | None, typer.Argument(help="Absent or empty; data/PRESET if not given.")] = None,
 ) -> None:
-    """Write the procedural benchmark as image files: real/<camera>/ and fake/<generator>/."""
+    """Write the procedural benchmark as image files.
+
+    They go to real/<camera>/ and fake/<generator>/, as anybody's images would. `orchestrator list generators` says what
+    the generators are.
+    """
     from orchestrator.show import counting
     from trainables.benchmark.make import make_benchmark
 
@@ -286,7 +291,7 @@ def index_images(
 
 @data.command("show")
 def show_images(folder: ImageFolder) -> None:
-    """What is in a folder of images: how many of each generator in each split, and the files that cannot be used.
+    """Images by generator and split, and unusable files.
 
     Writes nothing. The splits are those of the folder's manifest.csv, or else the default shares.
     """

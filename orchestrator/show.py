@@ -95,14 +95,16 @@ def _standing(cell: CellId, records: Mapping[CellId, Record]) -> str:
     return records[cell].status.value if cell in records else "to do"
 
 
-def summary_text(summary: RunSummary, study: Path) -> str:
-    """How a run ended, and what to do next."""
+def summary_text(summary: RunSummary, study: Path, page: Path) -> str:
+    """How a run ended, where its report is, and what to do next."""
     counts = [(summary.done, "done"), (summary.failed, "failed"), (summary.blocked, "blocked")]
     ended = ", ".join(f"{count} {word}" for count, word in counts if count or word == "done")
     lines = [f"{ended}; {summary.executed} cells run in {span(summary.seconds)}"]
     if summary.failed:
-        lines.append(f"why: orchestrator status {study}")
-        lines.append(f"once mended: orchestrator run {study} --retry-failed")
+        lines.append(f"  why:         orchestrator status {study}")
+        lines.append(f"  once mended: orchestrator run {study} --retry-failed")
+    if page.is_file():
+        lines.append(f"report: {page}")
     return "\n".join(lines)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from pathlib import Path
 
 from orchestrator.store.target import Target
 from orchestrator.study.model import Study
@@ -20,12 +19,11 @@ def browse(study: Study, port: int) -> tuple[str, list[str]]:
     """
     target = Target.of(study.name, study.storage, study.tracking.uri, study.tracking.experiment)
     command = target.ui_command(port)
-    if command is None:
+    if not command:
         return target.uri, []
-    database = Path(target.uri.removeprefix("sqlite:///"))
-    if target.uri.startswith("sqlite:") and not database.is_file():
+    if target.database and not target.database.is_file():
         fix = "orchestrator run STUDY, or orchestrator report STUDY --replay-tracking"
-        raise InputError("nothing is logged to MLflow yet", where="tracking", value=str(database), fix=fix)
+        raise InputError("nothing is logged to MLflow yet", where="tracking", value=str(target.database), fix=fix)
     _refuse_taken(port)
     return f"http://{HOST}:{port}", command
 

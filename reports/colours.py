@@ -10,7 +10,9 @@ STOPS = ((0.0, "#9a4a06"), (0.25, "#eeb273"), (0.5, "#f6f4ee"), (0.75, "#86b3d6"
 DIAGONAL = "#f2b705"
 """The frame of an in-dataset entry."""
 
-DARK, LIGHT = "#14181d", "#ffffff"
+DARK, LIGHT = "#000000", "#ffffff"
+
+_MIDDLE = 0.179  # luminance on which black and white stand out alike, 4.6 to 1
 
 METHODS = ("#5b6570", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d1f")
 """Okabe and Ito's categorical palette behind a grey for the baseline; methods beyond it start over."""
@@ -23,7 +25,7 @@ def shade(value: float) -> tuple[str, str]:
         value: in 0-1; chance is 0.5.
     """
     red, green, blue = _between(min(1.0, max(0.0, value)))
-    ink = DARK if _luminance(red, green, blue) > 0.32 else LIGHT
+    ink = DARK if _luminance(red, green, blue) > _MIDDLE else LIGHT
     return f"#{red:02x}{green:02x}{blue:02x}", ink
 
 

@@ -40,6 +40,10 @@ class ReportPaths:
     matrices: list[Path] = field(default_factory=list)
     figures: list[Path] = field(default_factory=list)
 
+    def files(self) -> list[Path]:
+        """All of them, the page first."""
+        return [self.html, self.results_csv, self.results_parquet, self.gains_csv, *self.matrices, *self.figures]
+
 
 def build_report(
     study: Mapping[str, Any],

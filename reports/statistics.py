@@ -8,6 +8,7 @@ and a mean over pairs of generators keeps the correlation that comes from the sh
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -45,6 +46,8 @@ class Estimate:
     @cached_property
     def interval(self) -> tuple[float, float]:
         """Both ends of the 95 % percentile interval; NaN where the figure is not defined."""
+        if np.isnan(self.draws[0]):  # as all draws then are: the figure is the ledger's, or has no images
+            return math.nan, math.nan
         tail = (1 - LEVEL) / 2
         low, high = np.quantile(self.draws, (tail, 1 - tail))
         return float(low), float(high)

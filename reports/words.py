@@ -56,9 +56,10 @@ def _best(results: Results, gains: pd.DataFrame, detector: str) -> str:
     if not (best["clear"] and best["gain"] > 0):
         return f"No method beats {over} beyond its 95 % interval, averaged over the pairs of generators."
     share = "" if best["pairs"] == best["pairs_planned"] else f" on the {best['pairs']} pairs done so far"
+    gain = f"{signed(best['gain'])} [{interval(best['gain_low'], best['gain_high'], sign=True)}]"
     return (
         f"Of the methods, {best['adaptation']} helps most: accuracy {number(best['value'], 3)} across"
-        f" generators{share}, {signed(best['gain'])} [{interval(best['gain_low'], best['gain_high'], sign=True)}] over {over}."
+        f" generators{share}, {gain} over {over}."
     )
 
 
@@ -79,7 +80,8 @@ def how_intervals() -> str:
     return (
         "Intervals are 95 % percentile bootstrap intervals over the test images (2000 draws, stratified by"
         " generator and by source of real images). All models are resampled together, so a gain is a paired difference"
-        f" on the same images and seeds. With three seeds or more the seeds are resampled too. {RECALIBRATE} is a baseline because"
-        " it uses no more than a moved threshold. Pairs of generators and the number of comparisons are taken as they"
-        " are: a mean speaks of these generators only, and one comparison in twenty is clear by chance."
+        f" on the same images and seeds. With three seeds or more the seeds are resampled too. {RECALIBRATE} is a"
+        " baseline because it only moves the threshold. Pairs of generators are not resampled: a mean speaks"
+        " of these generators only. Nor are intervals widened for the number of comparisons: about one in twenty is"
+        " clear by chance."
     )

@@ -16,9 +16,7 @@ class InputError(ValueError):
         fix: what to do about it, one sentence.
     """
 
-    def __init__(
-        self, problem: str, *, where: str | None = None, value: object = None, fix: str | None = None
-    ) -> None:
+    def __init__(self, problem: str, *, where: str | None = None, value: object = None, fix: str | None = None) -> None:
         self.problem, self.where, self.value, self.fix = problem, where, value, fix
         lines = [f"{where}: {problem}" if where else problem]
         if value is not None:

@@ -42,10 +42,9 @@ def infer(
         function: one of the detector's methods: ``probability``, ``log_odds``, ``features`` …
     """
     detector.to(device)
-    results: list[Tensor] = []
+    if not len(pixels):
+        return np.zeros(0, np.float32)
     with evaluating(detector), torch.inference_mode():
-        for start in range(0, len(pixels), batch):
-            results.append(function(as_input(pixels[start : start + batch], device)))
-        if not results:
-            return np.zeros(0, np.float32)
+        starts = range(0, len(pixels), batch)
+        results = [function(as_input(pixels[i : i + batch], device)) for i in starts]
         return torch.cat(results).float().cpu().numpy()

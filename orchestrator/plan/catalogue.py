@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import Any
 
 from orchestrator.plan.cells import Digest, combine
 from trainables.contract import Split
@@ -21,6 +22,15 @@ class Catalogue:
     """
 
     sets: tuple[ImageSet, ...]
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Plain JSON values."""
+        return [asdict(image_set) for image_set in self.sets]
+
+    @classmethod
+    def from_json(cls, values: Sequence[Mapping[str, Any]]) -> Catalogue:
+        """The inverse of ``to_json``."""
+        return cls(tuple(ImageSet(**{**value, "split": Split(value["split"])}) for value in values))
 
     @cached_property
     def _by_key(self) -> dict[tuple[str, Split], ImageSet]:

@@ -12,7 +12,8 @@ from orchestrator.plan.cells import Cell, Tags
 from orchestrator.store.artifacts import Artifacts
 from orchestrator.store.records import Record, Status
 
-_LINKS = ("git_commit", "ray_job_id")
+_LINKS = {"git_commit": "git", "ray_job_id": "ray_job"}
+"""Tags of their own, and the part of a record's provenance each shows; the rest are versions."""
 
 
 class Point(NamedTuple):
@@ -60,7 +61,7 @@ def identity(cell: Cell | Record, tags: Tags | None = None) -> dict[str, str]:
 
 def outcome(record: Record, artifacts: Artifacts) -> dict[str, str]:
     """Tags that tell how a cell ended."""
-    versions = {key: value for key, value in record.provenance.items() if key not in _LINKS}
+    versions = {key: value for key, value in record.provenance.items() if key not in _LINKS.values()}
     failure = record.failure
     return _filled(
         {
@@ -72,7 +73,7 @@ def outcome(record: Record, artifacts: Artifacts) -> dict[str, str]:
             "versions": json.dumps(versions, sort_keys=True) if versions else "",
             "failure": failure.kind if failure else "",
             "reason": failure.message if failure else "",
-            **{key: record.provenance.get(key, "") for key in _LINKS},
+            **{tag: record.provenance.get(key, "") for tag, key in _LINKS.items()},
         }
     )
 

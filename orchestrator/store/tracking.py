@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import time
@@ -84,7 +85,7 @@ class CellRuns:
         self._artifacts = Artifacts(target.storage)
         self._children: dict[str, _Child] | None = None
         client = _client_type()
-        with _translated(), _alone(target):
+        with _translated(), _opening(target):
             self._client = client(tracking_uri=target.uri)
             self._experiment = self._find_experiment()
             self._parent, self._mirrored, self._open = self._find_parent()
@@ -246,12 +247,20 @@ def _client_type() -> type[MlflowClient]:
     return MlflowClient
 
 
-def _alone(target: Target) -> AbstractContextManager[object]:
+@contextmanager
+def _opening(target: Target) -> Iterator[None]:
     """Held while a local database is opened: two processes that make one at a time destroy it."""
     if target.database is None:
-        return nullcontext()
+        yield
+        return
     target.database.parent.mkdir(parents=True, exist_ok=True)
-    return FileLock(target.database.with_name(f"{target.database.name}.lock"))
+    with FileLock(target.database.with_name(f"{target.database.name}.lock")):
+        if not target.database.exists():
+            # Kept in the file: a commit waits for the disk once instead of three times, and pages may be browsed
+            # while the run writes.
+            with closing(sqlite3.connect(target.database)) as database:
+                database.execute("PRAGMA journal_mode = WAL")
+        yield
 
 
 @contextmanager

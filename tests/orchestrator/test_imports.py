@@ -14,7 +14,7 @@ import orchestrator.study
 from trainables.registry import REGISTRIES
 
 ROOT = Path(__file__).parents[2]
-HEAVY = ("torch", "torchvision", "ray", "mlflow", "optuna", "sklearn", "cv2", "matplotlib")
+HEAVY = ("torch", "torchvision", "ray", "mlflow", "optuna", "sklearn", "matplotlib")
 
 
 def loaded_by(statements: str) -> set[str]:

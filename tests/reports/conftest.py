@@ -1,217 +1,33 @@
-"""A small finished study, made of real cells, records and files, with scores whose quality is known."""
+"""Stores for reports: one that all tests may read, copies to break, and a maker of other shapes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytest
-from PIL import Image
 
-from orchestrator.plan.cells import Cell, CellId, Digest, Stage, Tags
-from orchestrator.store.artifacts import Artifacts
-from orchestrator.store.ledger import Ledger
-from orchestrator.store.records import Failure, Record, Status
-from orchestrator.store.tables import ATTACKS, ROWS_FILE, SCORES_FILE, write_rows, write_scores
-
-GENERATORS = ("tconv", "nearest", "bilinear", "latent8")
-METHODS = ("recalibrate", "adabn", "coral", "dann")
-CAMERAS = ("camera_a", "camera_b")
-MARGIN = {"source_only": 0.5, "recalibrate": 0.5, "adabn": 1.0, "coral": 2.0, "dann": 3.0}
-"""How far apart a method's scores of fakes and reals are off the diagonal, in standard deviations."""
-
-
-@dataclass
-class Store:
-    """A synthetic store: everything a report reads, and the means to break it."""
-
-    root: Path
-    cells: list[Cell] = field(default_factory=list)
-    records: dict[CellId, Record] = field(default_factory=dict)
-    images: int = 60
-
-    @property
-    def artifacts(self) -> Artifacts:
-        return Artifacts(self.root)
-
-    @property
-    def study(self) -> dict[str, Any]:
-        return {
-            "name": "demo",
-            "description": "a synthetic store",
-            "train_generators": list(GENERATORS),
-            "seeds": [0],
-            "selection": "source_val",
-        }
-
-    def add(self, cell: Cell, **known: Any) -> Cell:
-        """File a cell as done."""
-        self.cells.append(cell)
-        self.records[cell.id] = _record(cell, **known)
-        return cell
-
-    def find(self, stage: Stage, **tags: Any) -> list[Cell]:
-        """The cells of a stage with these tags."""
-        return [c for c in self.cells if c.stage is stage and all(getattr(c.tags, k) == v for k, v in tags.items())]
-
-    def drop(self, cells: Iterable[Cell]) -> None:
-        """Make cells not done yet."""
-        for cell in cells:
-            self.records.pop(cell.id, None)
-
-    def fail(self, cell: Cell) -> None:
-        """Make a cell failed, and every cell that needs it blocked."""
-        failure = Failure(kind="RuntimeError", message="loss is <nan>", traceback="Traceback:\n  boom")
-        self.records[cell.id] = _record(cell, status=Status.FAILED, failure=failure)
-        for child in self.cells:
-            if cell.id in child.needs:
-                blocked = Failure(kind="blocked", message=cell.name)
-                self.records[child.id] = _record(child, status=Status.BLOCKED, failure=blocked)
-
-    def write(self, cell: Cell, scores: pd.DataFrame) -> None:
-        """Put a table of scores in a cell's folder."""
-        columns = [scores[name].to_numpy() for name in ("image", "label", "generator", "score")]
-        write_scores(self.artifacts.folder(cell.id) / SCORES_FILE, *columns)
-
-    def commit(self) -> None:
-        """File all records in the ledger."""
-        Ledger(self.root).commit(*self.records.values())
-
-
-def scores_of(test: str, margin: float, seed: int, images: int, shift: float = 0.0) -> pd.DataFrame:
-    """Scores of ``images`` real and as many fake images: the same images for every model."""
-    rng = np.random.default_rng(seed)
-    labels = np.repeat([0, 1], images)
-    logits = rng.normal(size=2 * images) + margin * (labels - 0.5) + shift
-    reals = [CAMERAS[i % len(CAMERAS)] for i in range(images)]
-    return pd.DataFrame(
-        {
-            "image": [f"real{i:04d}" for i in range(images)] + [f"{test}{i:04d}" for i in range(images)],
-            "label": labels,
-            "generator": reals + [test] * images,
-            "score": (1 / (1 + np.exp(-logits))).astype(np.float32),
-        }
-    )
-
-
-def build_store(
-    root: Path,
-    *,
-    generators: tuple[str, ...] = GENERATORS,
-    methods: tuple[str, ...] = METHODS,
-    detectors: tuple[str, ...] = ("residual_cnn",),
-    seeds: tuple[int, ...] = (0,),
-    corruptions: tuple[str, ...] = ("jpeg70",),
-    images: int = 60,
-) -> Store:
-    """A finished grid."""
-    store = Store(root, images=images)
-    for detector in detectors:
-        for seed in seeds:
-            for source in generators:
-                tags = Tags(detector=detector, source=source, target=source, adaptation="source_only", seed=seed)
-                model = _add_model(store, Stage.TRAIN, detector, tags, generators, corruptions)
-                for target in generators:
-                    for method in methods if target != source else ():
-                        tags = Tags(detector=detector, source=source, target=target, adaptation=method, seed=seed)
-                        _add_model(store, Stage.ADAPT, method, tags, generators, corruptions, model.id)
-    return store
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """Four generators, five methods, one detector, one seed."""
-    return build_store(tmp_path / "results")
+from tests.reports.synthetic import Store, build_store
 
 
 @pytest.fixture(scope="session")
 def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """The same, for tests that only read."""
+    """Four generators, five methods, one detector, one seed: read it, don't change it."""
     return build_store(tmp_path_factory.mktemp("shared") / "results")
+
+
+@pytest.fixture
+def store(shared_store: Store, tmp_path: Path) -> Store:
+    """The same, to change."""
+    root = tmp_path / "results"
+    shutil.copytree(shared_store.root, root, copy_function=os.link)
+    return replace(shared_store, root=root, cells=list(shared_store.cells), records=dict(shared_store.records))
 
 
 @pytest.fixture
 def make_store(tmp_path: Path) -> Callable[..., Store]:
     """Builds a store of another shape."""
     return lambda **shape: build_store(tmp_path / "results", **shape)
-
-
-def _add_model(
-    store: Store,
-    stage: Stage,
-    method: str,
-    tags: Tags,
-    tests: tuple[str, ...],
-    corruptions: tuple[str, ...],
-    *needs: CellId,
-) -> Cell:
-    params = {"name": f"{tags.detector} {tags.source} {tags.target} {tags.adaptation} {tags.seed}"}
-    curves = [{"epoch": e, "loss": 0.7 * 0.6**e, "val_accuracy": 1 - 0.5 * 0.5**e} for e in range(1, 6)]
-    model = Cell(stage=stage, method=method, params=params, tags=tags, needs=needs, data=Digest("d" * 20))
-    store.add(model, curves=curves, seconds=20.0, images=8000)
-    for test in tests:
-        for variant in ("", *corruptions):
-            _add_score(store, model, test, variant)
-    _add_attack(store, model)
-    _add_gradcam(store, model)
-    return model
-
-
-def _add_score(store: Store, model: Cell, test: str, variant: str) -> None:
-    tags = _read(model.tags, test=test, variant=variant)
-    params = {"test": test, "corruption": variant}
-    cell = Cell(stage=Stage.SCORE, method=variant or "clean", params=params, tags=tags, needs=(model.id,))
-    margin = 6.0 if test == tags.source else MARGIN[tags.adaptation]
-    shift = -2.0 if tags.adaptation == "source_only" and test != tags.source else 0.0
-    noise = sum(map(ord, tags.source + test)) + 1000 * tags.seed
-    table = scores_of(test, margin * (0.6 if variant else 1), noise, store.images, shift)
-    metrics = {"accuracy": float(((table["score"] > 0.5) == table["label"]).mean()), "ap": 0.9}
-    store.add(cell, files=(SCORES_FILE,), seconds=0.5, images=len(table), metrics=metrics)
-    if tags.adaptation == "source_only" or test == tags.target:
-        store.write(cell, table)
-
-
-def _add_attack(store: Store, model: Cell) -> None:
-    tags = _read(model.tags, test=model.tags.target, variant="pgd")
-    cell = Cell(stage=Stage.ATTACK, method="pgd", params={"test": tags.test}, tags=tags, needs=(model.id,))
-    clean = scores_of(tags.test, 5.0, 3, store.images)
-    parts = []
-    for epsilon in (0.0, 1.0, 2.0, 4.0):
-        moved = clean["score"] + np.where(clean["label"] == 1, -0.3, 0.2) * epsilon
-        part = clean.rename(columns={"score": "clean_score"}).drop(columns="generator")
-        parts.append(part.assign(epsilon=epsilon, adversarial_score=moved.clip(0, 1), linf=epsilon))
-    write_rows(store.artifacts.folder(cell.id) / ROWS_FILE, pd.concat(parts).to_dict("records"), ATTACKS)
-    store.add(cell, files=(ROWS_FILE,), seconds=4.0, images=480, metrics={"robust_accuracy_eps2": 0.25})
-
-
-def _add_gradcam(store: Store, model: Cell) -> None:
-    tags = _read(model.tags, variant="gradcam")
-    cell = Cell(stage=Stage.ANALYSE, method="gradcam", params={}, tags=tags, needs=(model.id,))
-    folder = store.artifacts.folder(cell.id)
-    folder.mkdir(parents=True, exist_ok=True)
-    ramp = np.linspace(0, 255, 256, dtype=np.uint8)
-    Image.fromarray(np.stack([np.tile(ramp, (96, 1))] * 3, axis=-1)).save(folder / "gradcam.png")
-    store.add(cell, files=("gradcam.png",), seconds=1.0, images=12)
-
-
-def _read(tags: Tags, **changes: Any) -> Tags:
-    return Tags(**{name: getattr(tags, name) for name in Tags.__slots__} | changes)
-
-
-def _record(cell: Cell, **known: Any) -> Record:
-    tags: Mapping[str, Any] = {name: getattr(cell.tags, name) for name in Tags.__slots__}
-    place = {"name": cell.name, "stage": cell.stage.value, "method": cell.method, "tags": tags}
-    defaults: dict[str, Any] = {
-        "status": Status.DONE,
-        "params": cell.params,
-        "needs": cell.needs,
-        "data": cell.data,
-        "started": 1_770_000_000.0,
-        "node": "node-1",
-        "provenance": {"git": "0123abc", "python": "3.11.7", "torch": "2.15.0"},
-    }
-    return Record(cell=cell.id, **place, **(defaults | known))

@@ -44,12 +44,13 @@ def adapt(config: Config, detector: Detector, data: AdaptationData, context: Con
         raise InputError(
             "adabn needs BatchNorm layers, and this detector has none", fix="leave adabn out for this detector"
         )
-    w, shifts = config.source_weight, []
+    shifts = []
     for layer in layers:
         mean, variance = _statistics(layer, detector, data.target.pixels, context)
-        shifts.append(float(((mean - layer.running_mean).abs() / (layer.running_var + layer.eps).sqrt()).mean()))
-        layer.running_mean.copy_(w * layer.running_mean + (1 - w) * mean)
-        layer.running_var.copy_(w * layer.running_var + (1 - w) * variance)
+        of_source, spread = _running(layer)
+        shifts.append(float(((mean - of_source).abs() / (spread + layer.eps).sqrt()).mean()))
+        of_source.lerp_(mean, 1 - config.source_weight)
+        spread.lerp_(variance, 1 - config.source_weight)
     metrics = {"mean_shift": sum(shifts) / len(shifts), "mean_shift_first": shifts[0], "mean_shift_last": shifts[-1]}
     return Outcome(metrics=metrics, images=len(data.target) * len(layers))
 
@@ -71,21 +72,20 @@ def _in_order(detector: Detector, pixels: Pixels, context: Context) -> list[_Bat
     return list(dict.fromkeys(met))
 
 
-def _statistics(
-    layer: _BatchNorm, detector: Detector, pixels: Pixels, context: Context
-) -> tuple[Tensor, Tensor]:
+def _statistics(layer: _BatchNorm, detector: Detector, pixels: Pixels, context: Context) -> tuple[Tensor, Tensor]:
     """Mean and unbiased variance of every channel of the layer's input, over all images and places."""
     import torch
 
     from trainables.score import log_odds
 
     count = 0
+    reference = _running(layer)[0]
     sums = torch.zeros(2, layer.num_features, dtype=torch.float64, device=context.device)
 
     def add(_: object, inputs: tuple[Tensor, ...]) -> None:
         nonlocal count, sums
         # Relative to the present mean, the sum of squares loses no digits.
-        values = (inputs[0].transpose(0, 1).flatten(1) - layer.running_mean[:, None]).double()
+        values = (inputs[0].transpose(0, 1).flatten(1) - reference[:, None]).double()
         sums += torch.stack([values.sum(dim=1), values.square().sum(dim=1)])
         count += values.shape[1]
 
@@ -96,4 +96,12 @@ def _statistics(
         hook.remove()
     offset = sums[0] / count
     variance = (sums[1] - count * offset.square()) / max(count - 1, 1)
-    return (layer.running_mean + offset).float(), variance.clamp_min(0).float()
+    return (reference + offset).float(), variance.clamp_min(0).float()
+
+
+def _running(layer: _BatchNorm) -> tuple[Tensor, Tensor]:
+    """The layer's running mean and variance, in place."""
+    mean, variance = layer.running_mean, layer.running_var
+    assert mean is not None
+    assert variance is not None
+    return mean, variance

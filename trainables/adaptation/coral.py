@@ -45,6 +45,4 @@ def adapt(config: Config, detector: Detector, data: AdaptationData, context: Con
     aligned = config.weight > 0
     objective = Objective(terms={**SUPERVISED.terms, "coral": alignment}) if aligned else SUPERVISED
     target = data.target if aligned else None
-    return fit(
-        detector, objective, config.recipe, data.source_train, data.source_val, context, target=target
-    ).outcome()
+    return fit(detector, objective, config.recipe, data.source_train, data.source_val, context, target=target).outcome()

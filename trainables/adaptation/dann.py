@@ -56,9 +56,7 @@ def adapt(config: Config, detector: Detector, data: AdaptationData, context: Con
 
     adversarial = Objective(terms={**SUPERVISED.terms, "domain": confusion}, modules={"discriminator": discriminator})
     objective, target = (adversarial, data.target) if config.weight > 0 else (SUPERVISED, None)
-    return fit(
-        detector, objective, config.recipe, data.source_train, data.source_val, context, target=target
-    ).outcome()
+    return fit(detector, objective, config.recipe, data.source_train, data.source_val, context, target=target).outcome()
 
 
 def schedule(progress: float, gamma: float) -> float:

@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from trainables.contract import Context, Images, Outcome
 from trainables.contract import Config as MemberConfig
+from trainables.contract import Context, Images, Outcome
 from trainables.errors import InputError
 from trainables.seeding import seeded
 
 if TYPE_CHECKING:
-    from art.estimators.classification import PyTorchClassifier  # type: ignore[import-untyped]
+    from art.estimators.classification import PyTorchClassifier
 
     from trainables.detector import Detector
 
@@ -131,9 +131,7 @@ class _Result:
         return figures
 
 
-def _budgets(
-    config: Config, detector: Detector, images: Images, context: Context
-) -> Iterator[tuple[int, _Result]]:
+def _budgets(config: Config, detector: Detector, images: Images, context: Context) -> Iterator[tuple[int, _Result]]:
     """Every budget, the smallest first, and what the worst images found so far score."""
     from trainables.score import log_odds
 
@@ -159,7 +157,7 @@ def _perturb(
     config: Config, detector: Detector, pixels: Bytes, labels: NDArray[np.int64], epsilon: int, context: Context
 ) -> Floats:
     """(N, 3, H, W) in [0, 1], each within ``epsilon / 255`` of its image."""
-    from art.attacks.evasion.projected_gradient_descent.projected_gradient_descent_pytorch import (  # type: ignore[import-untyped]
+    from art.attacks.evasion.projected_gradient_descent.projected_gradient_descent_pytorch import (
         ProjectedGradientDescentPyTorch,
     )
 
@@ -209,8 +207,9 @@ def _classifier(detector: Detector, shape: tuple[int, ...], device: str) -> PyTo
 def _log_odds_of_floats(detector: Detector, images: Floats, batch: int, device: str) -> Floats:
     import torch
 
+    starts = range(0, len(images), batch)
     with torch.inference_mode():
-        parts = [detector.log_odds(part.to(device)) for part in torch.from_numpy(images).split(batch)]
+        parts = [detector.log_odds(torch.from_numpy(images[i : i + batch]).to(device)) for i in starts]
         return torch.cat(parts).cpu().numpy()
 
 

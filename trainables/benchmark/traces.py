@@ -8,18 +8,15 @@ from numpy.typing import NDArray
 
 FINE = 0.8
 """Sigma in pixels of the blur that separates fine detail from the rest."""
+MATCHED = 1.2
+"""Sigma of the blur that sets what must match in energy: what costs bytes in a JPEG file."""
 OFFSET = 0.15
 """Share of a pattern that is added whatever the brightness, as a bias in a decoder's last layer does."""
 
 
 def gain_detail(image: NDArray[np.float32], gain: float) -> NDArray[np.float32]:
     """Fine detail made stronger (gain > 0) or weaker (gain < 0): ``x + gain (x - blur(x))``."""
-    return image + np.float32(gain) * detail(image)
-
-
-def detail(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What a small blur takes away."""
-    return image - cv2.GaussianBlur(image, (0, 0), FINE)
+    return image + np.float32(gain) * _detail(image, FINE)
 
 
 def refill_detail(
@@ -30,11 +27,16 @@ def refill_detail(
     A generator learns how much detail photographs have, not where it belongs. Without this rule the fakes that
     lack detail would be told by the size of their files.
     """
-    missing = float(np.var(detail(like)) - np.var(detail(image)))
+    missing = float(np.var(_detail(like, MATCHED)) - np.var(_detail(image, MATCHED)))
     if missing <= 0:
         return image
-    grain = detail(rng.standard_normal(image.shape, np.float32))
+    grain = _detail(rng.standard_normal(image.shape, np.float32), MATCHED)
     return image + grain * np.float32(np.sqrt(missing) / grain.std())
+
+
+def _detail(image: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+    """What a blur takes away."""
+    return image - cv2.GaussianBlur(image, (0, 0), sigma)
 
 
 def imprint(image: NDArray[np.float32], pattern: NDArray[np.float32], strength: float) -> NDArray[np.float32]:

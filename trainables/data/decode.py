@@ -70,9 +70,10 @@ def decode(data: bytes) -> Decoded:
     with _pillow_errors(), Image.open(io.BytesIO(data)) as file:
         if file.width * file.height > LARGEST:
             raise UnusableImageError(f"{file.width}x{file.height} pixels: too large, perhaps a decompression bomb")
-        notes = [*_container_notes(file)]
         mode, format_ = file.mode, file.format or ""
+        # Before the notes: reading the tags of a PNG file loads it, and then this is no longer known.
         deep_colour = ";16" in _raw_mode(file) and not mode.startswith("I")
+        notes = [*_container_notes(file)]
         file.load()
         rgb, note = _to_rgb(file)
     notes += [note] if note else []

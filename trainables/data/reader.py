@@ -23,13 +23,13 @@ class Reader:
     """Reads image sets through the cache; nothing is decoded twice on a node, or before it is asked for.
 
     Args:
-        manifest: of the data folder.
+        manifest: of the data folder; its unusable files, and those too small for the crop, are left out.
         preprocess: how an image becomes a square of pixels.
         cache: folder for decoded images.
     """
 
     def __init__(self, manifest: Manifest, preprocess: Preprocess, cache: Path) -> None:
-        self._manifest, self._preprocess, self._cache = manifest, preprocess, Path(cache)
+        self._manifest, self._preprocess, self._cache = manifest.fitting(preprocess), preprocess, Path(cache)
 
     def images(self, generators: Sequence[str], split: Split) -> Images:
         """The images of these generators and real sources in a split, in this order, each set ordered by digest.

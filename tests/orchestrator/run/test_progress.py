@@ -233,7 +233,8 @@ def test_spans_read_like_a_clock(seconds, text):
 
 
 @pytest.mark.parametrize(
-    ("row", "text"), [({"auroc": 1.0, "loss": 0.1}, "auroc 1.000"), ({"epoch": 2.0}, ""), ({"loss": 0.12345}, "loss .123")]
+    ("row", "text"),
+    [({"auroc": 1.0, "loss": 0.1}, "auroc 1.000"), ({"epoch": 2.0}, ""), ({"loss": 0.12345}, "loss .123")],
 )
 def test_one_figure_stands_for_a_cell(row, text):
     assert figure(row) == text

@@ -36,9 +36,8 @@ def test_an_error_on_the_way_leaves_the_old_file_and_no_other(tmp_path):
     path = tmp_path / "file"
     write_bytes(path, b"old")
 
-    with pytest.raises(RuntimeError), atomic(path) as file:
-        file.write(b"new")
-        raise RuntimeError
+    with pytest.raises(TypeError), atomic(path) as file:
+        file.writelines([b"new", "no bytes"])
 
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["file"]

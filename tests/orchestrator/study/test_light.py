@@ -20,5 +20,3 @@ def test_reading_a_study_takes_a_moment_and_no_torch(write):
         taken.append(float(seconds))
 
     assert min(taken) < 0.3
-
-

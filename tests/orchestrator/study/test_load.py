@@ -74,7 +74,9 @@ def test_dumping_writes_every_default_and_loads_as_an_equal_study(write, tmp_pat
 
 def test_part_of_a_recipe_changes_only_that_part(write):
     own = load_study(write()).detectors[0].config.recipe
-    changed = load_study(write(detectors=[{"kind": "residual_cnn", "recipe": {"epochs": 3}}])).detectors[0].config.recipe
+    changed = (
+        load_study(write(detectors=[{"kind": "residual_cnn", "recipe": {"epochs": 3}}])).detectors[0].config.recipe
+    )
 
     assert own != Recipe()  # the detector has a recipe of its own, which is what must be kept
     assert changed == own.model_copy(update={"epochs": 3})

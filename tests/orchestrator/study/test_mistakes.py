@@ -18,7 +18,11 @@ from trainables.errors import InputError
         ({"adaptations": ["dan"]}, "adaptations.0", ["unknown name", "'dan'", "'dann'"]),
         ({"adaptations": [{"kind": "dann", "wieght": 1}]}, "adaptations.0.wieght", ["unknown key", "'weight'"]),
         ({"adaptations": [{"kind": "dann", "epochs": 1}]}, "adaptations.0.epochs", ["unknown key", "under `recipe`"]),
-        ({"adaptations": [{"kind": "dann", "weight": -1}]}, "adaptations.0.weight", ["greater than or equal to 0", "-1"]),
+        (
+            {"adaptations": [{"kind": "dann", "weight": -1}]},
+            "adaptations.0.weight",
+            ["greater than or equal to 0", "-1"],
+        ),
         ({"adaptations": [{"weight": 1}]}, "adaptations.0", ["no `kind`"]),
         ({"adaptations": [3]}, "adaptations.0", ["must be a name, or a mapping", "3"]),
         ({"adaptations": "dann"}, "adaptations", ["must be a list", "write [dann]"]),
@@ -51,7 +55,9 @@ def test_the_message_names_the_place_the_value_and_the_fix(refusal, changes, pla
 
 
 def test_the_line_of_the_mistake_is_given(refusal):
-    message = refusal("name: x\ndata:\n  root: images\n  unusable: ignore\ndetectors: [residual_cnn]\ntrain_generators: all\n")
+    message = refusal(
+        "name: x\ndata:\n  root: images\n  unusable: ignore\ndetectors: [residual_cnn]\ntrain_generators: all\n"
+    )
 
     assert "study.yaml:4: data.unusable: " in message
 

@@ -1,0 +1,83 @@
+"""The first things a new user types."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from orchestrator.cli import Room
+from tests.orchestrator.cli.conftest import call
+from trainables.registry import REGISTRIES
+
+VERBS = ("check", "plan", "run", "status", "report", "list", "predict", "ui", "data")
+
+
+def test_without_words_the_help_is_shown():
+    result = call()
+
+    for verb in VERBS:
+        assert f"  {verb} " in result.output
+
+
+@pytest.mark.parametrize("words", [[verb] for verb in VERBS] + [["data", verb] for verb in ("make", "index", "show")])
+def test_every_verb_says_what_it_does(words):
+    result = call(*words, "--help")
+
+    assert result.exit_code == 0
+    assert f"Usage: orchestrator {' '.join(words)}" in result.output
+    assert "..." not in result.output.partition("Commands:")[2]  # no summary is cut off
+
+
+def test_help_takes_a_moment_and_loads_nothing_heavy():
+    look = (
+        "import sys, time; from typer.testing import CliRunner; from orchestrator.cli import app;"
+        "assert CliRunner().invoke(app, ['--help']).exit_code == 0;"
+        "print(time.process_time(), *({'numpy', 'pandas', 'torch', 'ray', 'mlflow', 'pydantic'} & set(sys.modules)))"
+    )
+    done = [subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True) for _ in range(2)]
+    seconds, *heavy = done[-1].stdout.split()
+
+    assert heavy == []
+    assert float(seconds) < 0.5
+
+
+def test_the_package_runs_as_a_module():
+    done = subprocess.run([sys.executable, "-m", "orchestrator", "--help"], capture_output=True, text=True, check=True)
+
+    assert "Usage: python -m orchestrator" in done.stdout
+
+
+@pytest.mark.parametrize("room", Room)
+def test_lists_name_every_member_with_its_parameters(room):
+    text = call("list", room).stdout
+    members = json.loads(call("list", room, "--json").stdout)
+
+    if room is not Room.spaces:
+        assert [member["name"] for member in members] == list(REGISTRIES[room])
+    for member in members:
+        assert f"{member['name']}: {member['summary']}" in text
+        for parameter in member.get("parameters", {}):
+            assert f"    {parameter} " in text
+
+
+def test_every_parameter_is_explained():
+    unexplained = [
+        f"{member['name']}.{name}"
+        for room in REGISTRIES
+        for member in json.loads(call("list", room, "--json").stdout)
+        for name, parameter in member["parameters"].items()
+        if not parameter["about"]
+    ]
+
+    assert unexplained == []
+
+
+def test_a_nested_default_is_the_members_own():
+    detectors = {member["name"]: member for member in json.loads(call("list", "detectors", "--json").stdout)}
+    from trainables.detectors.residual_cnn import Config
+
+    shown = detectors["residual_cnn"]["parameters"]["recipe.learning_rate"]["default"]
+    assert shown == Config().recipe.learning_rate

@@ -1,0 +1,233 @@
+"""The tables: what belongs where in the grid, holes, gains, costs and failures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from orchestrator.plan.cells import Cell, Stage
+from orchestrator.store.tables import ROWS_FILE, SCORES_FILE, read_scores
+from reports.frames import cost_frame, curve_frame, failure_frame, gains_frame, grid_frame, matrix_frame, summary_frame
+from reports.results import MixedSelectionError, Results, load_results
+from reports.robustness import attack_frames
+from reports.statistics import Resampler
+from tests.reports.synthetic import GENERATORS, METHODS, Store
+
+
+def load(store: Store, draws: int = 200) -> Results:
+    return load_results(store.cells, store.records, store.artifacts, Resampler(draws))
+
+
+@pytest.fixture(scope="module")
+def results(shared_store: Store) -> Results:
+    return load(shared_store)
+
+
+def accuracy(store: Store, cell: Cell) -> float:
+    frame = read_scores(store.artifacts.folder(cell.id) / SCORES_FILE)
+    return float(((frame["score"] > 0.5) == (frame["label"] == 1)).mean())
+
+
+def test_matrix_holds_the_adapted_models_and_the_source_detectors_on_its_diagonal(
+    shared_store: Store, results: Results
+) -> None:
+    matrix = matrix_frame(results, "residual_cnn", "dann", "accuracy")
+    assert list(matrix.index) == list(matrix.columns) == list(GENERATORS)
+    for source in GENERATORS:
+        for test in GENERATORS:
+            method = "source_only" if source == test else "dann"
+            place = {"source": source, "target": test, "test": test, "adaptation": method, "variant": ""}
+            (cell,) = shared_store.find(Stage.SCORE, **place)
+            assert matrix.loc[source, test] == pytest.approx(accuracy(shared_store, cell))
+
+
+def test_source_only_matrix_is_the_source_detector_everywhere(shared_store: Store, results: Results) -> None:
+    matrix = matrix_frame(results, "residual_cnn", "source_only", "accuracy")
+    place = {"source": "tconv", "target": "tconv", "test": "latent8", "variant": ""}
+    (cell,) = shared_store.find(Stage.SCORE, adaptation="source_only", **place)
+    assert matrix.loc["tconv", "latent8"] == pytest.approx(accuracy(shared_store, cell))
+
+
+def test_a_test_generator_that_is_no_source_gets_a_column_behind_the_others(store: Store) -> None:
+    trained = [cell for cell in store.cells if cell.tags.source in GENERATORS[2:]]
+    results = load_results(trained, store.records, store.artifacts, Resampler(20))
+    assert results.sources == GENERATORS[2:]
+    assert results.tests == (*GENERATORS[2:], *GENERATORS[:2])
+    assert len(results.diagonal) == 2
+    assert len(results.pairs) == 6
+
+
+def test_grid_has_a_row_for_every_score_cell_done_or_not(store: Store) -> None:
+    dropped = store.find(Stage.SCORE, adaptation="dann", source="tconv")
+    store.drop(dropped)
+    grid = grid_frame(load(store))
+    assert len(grid) == len(store.find(Stage.SCORE))
+    assert (grid["status"] == "pending").sum() == len(dropped)
+    assert grid.loc[grid["status"] == "pending", "accuracy"].isna().all()
+    entries = grid[grid["matrix"] & (grid["status"] == "done")]
+    assert (entries["accuracy_low"] <= entries["accuracy"]).all()
+    assert (entries["accuracy"] <= entries["accuracy_high"]).all()
+    outside = grid[~grid["matrix"] & (grid["status"] == "done")]
+    assert outside["accuracy"].notna().all()
+    assert outside["accuracy_low"].isna().all()
+    assert (grid.loc[grid["status"] == "done", "ap"] == 0.9).all()
+
+
+def test_tags_are_the_plans_even_if_another_study_ran_the_cell(store: Store) -> None:
+    for id_, record in store.records.items():
+        store.records[id_] = replace(record, tags={**record.tags, "detector": "their_name"})
+    assert set(grid_frame(load(store))["detector"]) == {"residual_cnn"}
+
+
+def test_records_of_other_studies_are_left_out(store: Store) -> None:
+    ours = [cell for cell in store.cells if cell.tags.source == "tconv"]
+    results = load_results(ours, store.records, store.artifacts, Resampler(20))
+    assert set(results.records) == {cell.id for cell in ours}
+
+
+def test_gain_is_the_difference_on_the_same_images_over_both_baselines(results: Results) -> None:
+    gains = gains_frame(results)
+    assert set(gains["baseline"]) == {"source_only", "recalibrate"}
+    np.testing.assert_allclose(gains["gain"], gains["value"] - gains["baseline_value"], atol=1e-12)
+    pairs = gains[(gains["scope"] == "pair") & (gains["metric"] == "accuracy")]
+    means = gains[(gains["scope"] == "mean") & (gains["metric"] == "accuracy")]
+    for row in means.itertuples():
+        part = pairs[(pairs["adaptation"] == row.adaptation) & (pairs["baseline"] == row.baseline)]
+        assert row.pairs == row.pairs_planned == len(part) == 12
+        assert row.gain == pytest.approx(part["gain"].mean())
+    best = means[(means["adaptation"] == "dann") & (means["baseline"] == "recalibrate")]
+    assert best["clear"].all()
+    assert (best["gain"] > 0.1).all()
+
+
+def test_gain_within_its_interval_is_not_clear(results: Results) -> None:
+    gains = gains_frame(results)
+    same = gains[(gains["adaptation"] == "recalibrate") & (gains["metric"] == "auroc")]
+    assert len(same) == 13
+    assert not same["clear"].any()  # the threshold alone moves: the ranking is as it was
+    clear = gains["clear"]
+    assert (clear == ((gains["gain_low"] > 0) | (gains["gain_high"] < 0))).all()
+
+
+def test_gain_is_left_out_where_the_baseline_is_not_done(store: Store) -> None:
+    store.drop(store.find(Stage.SCORE, adaptation="recalibrate", source="tconv", target="nearest"))
+    gains = gains_frame(load(store))
+    ours = gains[(gains["adaptation"] == "dann") & (gains["metric"] == "accuracy") & (gains["scope"] == "mean")]
+    assert dict(zip(ours["baseline"], ours["pairs"], strict=True)) == {"source_only": 12, "recalibrate": 11}
+
+
+def test_baseline_is_found_by_its_kind_whatever_it_is_called(store: Store) -> None:
+    cells = [replace_adaptation(cell, "recalibrate", "threshold") for cell in store.cells]
+    results = load_results(cells, store.records, store.artifacts, Resampler(20))
+    assert results.baselines == ("source_only", "threshold")
+
+
+def replace_adaptation(cell: Cell, old: str, new: str) -> Cell:
+    if cell.tags.adaptation != old:
+        return cell
+    return replace_tags(cell, adaptation=new)
+
+
+def replace_tags(cell: Cell, **changes: str) -> Cell:
+    parts = {name: getattr(cell, name) for name in ("stage", "method", "params", "needs", "data", "version")}
+    return Cell(**parts, tags=replace(cell.tags, **changes))
+
+
+def test_tables_refuse_to_mix_selection_rules(store: Store) -> None:
+    store.cells[-1] = replace_tags(store.cells[-1], selection="oracle")
+    with pytest.raises(MixedSelectionError, match="oracle, source_val"):
+        grid_frame(load(store))
+
+
+def test_summary_counts_each_pair_once_and_names_the_worst(results: Results) -> None:
+    summary = summary_frame(results)
+    assert len(summary) == 5 * 2
+    row = summary[(summary["adaptation"] == "source_only") & (summary["variant"] == "")].iloc[0]
+    matrix = matrix_frame(results, "residual_cnn", "source_only", "accuracy")
+    values = matrix.to_numpy()
+    off = values[~np.eye(4, dtype=bool)]
+    assert row["accuracy"] == pytest.approx(off.mean())
+    assert row["in_dataset"] == pytest.approx(np.diag(values).mean())
+    assert row["worst"] == pytest.approx(off.min())
+    assert matrix.loc[row["worst_source"], row["worst_target"]] == pytest.approx(off.min())
+
+
+def test_drop_under_corruption_is_clean_minus_corrupted(results: Results) -> None:
+    summary = summary_frame(results).set_index(["adaptation", "variant"])
+    for adaptation in ("source_only", *METHODS):
+        clean, corrupted = (summary.loc[(adaptation, variant)] for variant in ("", "jpeg70"))
+        assert corrupted["drop"] == pytest.approx(clean["accuracy"] - corrupted["accuracy"])
+    assert summary.loc[("dann", "jpeg70"), "drop_low"] > 0
+
+
+def test_attack_rates_are_those_of_the_rows(shared_store: Store, results: Results) -> None:
+    attacks, means = attack_frames(results)
+    assert sorted(attacks["epsilon"].unique()) == [0, 1, 2, 4]
+    row = attacks[attacks["epsilon"] == 2].iloc[0]
+    table = pd.read_parquet(shared_store.artifacts.folder(row["cell"]) / ROWS_FILE)
+    table = table[table["epsilon"] == 2]
+    called = table["adversarial_score"] > 0.5
+    assert row["robust_accuracy"] == pytest.approx((called == (table["label"] == 1)).mean())
+    assert row["fake_to_real"] == pytest.approx((~called[table["label"] == 1]).mean())
+    assert row["real_to_fake"] == pytest.approx(called[table["label"] == 0].mean())
+    assert means.groupby("adaptation")["models"].first().to_dict() == {"source_only": 4} | dict.fromkeys(METHODS, 12)
+
+
+def test_attack_without_rows_keeps_the_ledgers_figures_without_intervals(store: Store) -> None:
+    for cell in store.find(Stage.ATTACK):
+        (store.artifacts.folder(cell.id) / ROWS_FILE).unlink()
+    attacks, _ = attack_frames(load(store))
+    assert (attacks["epsilon"] == 2).all()
+    assert (attacks["robust_accuracy"] == 0.25).all()
+    assert attacks["robust_accuracy_low"].isna().all()
+
+
+def test_scores_that_are_gone_leave_the_ledgers_figure_without_interval(store: Store) -> None:
+    (cell,) = store.find(Stage.SCORE, adaptation="dann", source="tconv", target="nearest", test="nearest", variant="")
+    known = accuracy(store, cell)
+    (store.artifacts.folder(cell.id) / SCORES_FILE).unlink()
+    grid = grid_frame(load(store)).set_index("cell")
+    assert grid.loc[cell.id, "accuracy"] == pytest.approx(known)
+    assert np.isnan(grid.loc[cell.id, "accuracy_low"])
+
+
+def test_failed_cells_come_before_those_they_block(store: Store) -> None:
+    failed = store.find(Stage.ADAPT, adaptation="coral")[0]
+    store.fail(failed)
+    failures = failure_frame(load(store))
+    assert failures["status"].tolist() == ["failed"] + ["blocked"] * 10
+    assert failures.iloc[0]["kind"] == "RuntimeError"
+    assert set(failures["message"][1:]) == {failed.name}
+
+
+def test_costs_add_up(results: Results) -> None:
+    costs = cost_frame(results)
+    *parts, whole = costs.to_dict("records")
+    assert whole["stage"] == "all"
+    for name in ("cells", "done", "seconds", "images"):
+        assert whole[name] == pytest.approx(sum(part[name] for part in parts))
+    assert parts[0]["images_per_second"] == pytest.approx(400)
+
+
+def test_curves_have_a_row_an_epoch_and_metric(results: Results) -> None:
+    curves = curve_frame(results)
+    assert len(curves) == (4 + 48) * 5 * 2
+    assert set(curves["metric"]) == {"loss", "val_accuracy"}
+
+
+def test_seeds_are_averaged_and_paired(make_store: Callable[..., Store]) -> None:
+    store = make_store(generators=GENERATORS[:2], methods=("recalibrate", "dann"), seeds=(0, 1, 2), corruptions=())
+    results = load(store)
+    grid = grid_frame(results)
+    ours = grid[(grid["adaptation"] == "dann") & (grid["source"] == "tconv") & (grid["test"] == "nearest")]
+    matrix = matrix_frame(results, "residual_cnn", "dann", "accuracy")
+    assert len(ours) == 3
+    assert matrix.loc["tconv", "nearest"] == pytest.approx(ours["accuracy"].mean())
+    store.drop(store.find(Stage.SCORE, adaptation="recalibrate", seed=1))
+    gains = gains_frame(load(store))
+    row = gains[(gains["adaptation"] == "dann") & (gains["baseline"] == "recalibrate") & (gains["scope"] == "pair")]
+    assert len(row) == 4  # two pairs, two metrics: on the seeds that both have

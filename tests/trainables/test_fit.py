@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tests.trainables.toy import QUICK, context, toy_detector, toy_images
+from trainables.context import LocalContext
+from trainables.contract import Images
+from trainables.detector import Detector, as_input
+from trainables.errors import InputError
+from trainables.fit import SUPERVISED, DivergedError, Objective, Step, fit, train
+from trainables.metrics import detection_metrics
+from trainables.recipe import Recipe
+from trainables.score import score
+
+TIMES = {"seconds", "images_per_second"}
+
+
+def _weights(detector: Detector) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in detector.state_dict().items()}
+
+
+def _equal(first: Mapping[str, torch.Tensor], second: Mapping[str, torch.Tensor]) -> bool:
+    return all(torch.equal(value, second[name]) for name, value in first.items())
+
+
+def _timeless(rows: Any) -> list[dict[str, float]]:
+    return [{key: value for key, value in row.items() if key not in TIMES} for row in rows]
+
+
+def test_a_trained_detector_tells_the_toy_apart(trained: Detector) -> None:
+    test = toy_images(100, seed=9)
+    assert detection_metrics(test.labels, score(trained, test.pixels))["accuracy"] >= 0.97
+
+
+def test_curves_have_a_row_an_epoch_and_are_reported_as_they_come(
+    source: Images, source_val: Images, tmp_path: Path
+) -> None:
+    reported: list[Mapping[str, float]] = []
+    run = LocalContext(folder=tmp_path, on_report=reported.append)
+    detector = toy_detector()
+    outcome = train(type("C", (), {"recipe": QUICK})(), detector, source, source_val, run)
+    assert list(outcome.curves) == reported
+    assert [row["epoch"] for row in reported] == [1, 2]
+    assert set(reported[0]) >= {"loss", "classification", "val_accuracy", "val_auroc", "val_loss", "learning_rate"}
+    assert reported[0]["learning_rate"] == QUICK.learning_rate
+    assert outcome.images == 2 * len(source)
+    figures = detection_metrics(source_val.labels, score(detector, source_val.pixels))
+    assert outcome.metrics["source_val_accuracy"] == figures["accuracy"]
+    assert outcome.metrics["source_val_auroc"] == pytest.approx(figures["auroc"])
+
+
+def test_one_seed_gives_one_result_to_the_last_bit(source: Images, source_val: Images, tmp_path: Path) -> None:
+    results = []
+    for run, seed in enumerate((0, 0, 1)):
+        detector = toy_detector()
+        torch.manual_seed(run)
+        fit(detector, SUPERVISED, QUICK, source, source_val, context(tmp_path / str(run), seed))
+        results.append(_weights(detector))
+    assert _equal(results[0], results[1])
+    assert not _equal(results[0], results[2])
+
+
+class Killed(RuntimeError):
+    pass
+
+
+@pytest.mark.parametrize("optimiser", ["adamw", "sgd"])
+@pytest.mark.parametrize(("killed_after", "every"), [(1, 1), (3, 2)])
+def test_a_killed_fit_goes_on_to_the_same_last_bit(
+    source: Images, source_val: Images, target: Images, tmp_path: Path, optimiser: str, killed_after: int, every: int
+) -> None:
+    recipe = Recipe(epochs=4, batch=32, optimiser=optimiser, learning_rate=2e-3)
+
+    def run(folder: Path, on_report: Any = None) -> tuple[Any, dict[str, torch.Tensor]]:
+        detector, head = toy_detector(), nn.Linear(32, 1)
+        nn.init.constant_(head.weight, 0.1)
+        nn.init.zeros_(head.bias)
+        objective = Objective(
+            terms={**SUPERVISED.terms, "extra": lambda step: head(step.target_features).square().mean()},
+            modules={"head": head},
+        )
+        local = LocalContext(folder=folder, on_report=on_report)
+        fitted = fit(
+            detector,
+            objective,
+            recipe,
+            source,
+            source_val,
+            local,
+            target=target.without_labels(),
+            checkpoint_every=every,
+        )
+        return fitted, _weights(detector)
+
+    def kill(row: Mapping[str, float]) -> None:
+        if row["epoch"] == killed_after:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run(tmp_path / "killed", kill)
+    resumed: list[Mapping[str, float]] = []
+    fitted, weights = run(tmp_path / "killed", resumed.append)
+    whole, expected = run(tmp_path / "whole")
+    assert _equal(weights, expected)
+    assert _timeless(fitted.curves) == _timeless(whole.curves)
+    assert len(resumed) == 4 - killed_after // every * every
+    again, weights = run(tmp_path / "killed")
+    assert _equal(weights, expected)
+    assert again.curves == fitted.curves
+
+
+def test_the_selected_epochs_weights_are_kept(source: Images, source_val: Images, tmp_path: Path) -> None:
+    def first(curves: Any) -> int:
+        del curves
+        return 0
+
+    kept, one = toy_detector(), toy_detector()
+    recipe = QUICK.model_copy(update={"schedule": "constant"})
+    fitted = fit(kept, SUPERVISED, recipe, source, source_val, context(tmp_path / "a"), select=first)
+    once = recipe.model_copy(update={"epochs": 1})
+    fit(one, SUPERVISED, once, source, source_val, context(tmp_path / "b"))
+    assert (fitted.chosen, len(fitted.curves)) == (0, 2)
+    assert _equal(_weights(kept), _weights(one))
+
+
+def test_terms_see_as_many_target_as_source_images_of_one_pass(
+    source: Images, source_val: Images, target: Images, tmp_path: Path
+) -> None:
+    seen: list[Step] = []
+
+    def look(step: Step) -> torch.Tensor:
+        seen.append(step)
+        step.figures["two"] = torch.tensor(2.0)
+        return step.features.sum() * 0
+
+    objective = Objective(terms={**SUPERVISED.terms, "look": look})
+    detector = toy_detector()
+    fitted = fit(
+        detector, objective, QUICK, source, source_val, context(tmp_path), target=target.without_labels()
+    )
+    assert {(len(s.features), len(s.target_features), len(s.labels)) for s in seen} == {(16, 16, 16)}
+    assert [s.progress for s in seen] == pytest.approx(np.arange(16) / 16)
+    assert fitted.curves[0]["two"] == 2
+    assert fitted.curves[0]["look"] == 0
+    assert fitted.images == 2 * 2 * len(source)
+    assert "two" not in dict(detector.named_parameters())
+
+
+def test_a_step_is_what_torch_does_by_hand(source: Images, source_val: Images, tmp_path: Path) -> None:
+    few = source.take(np.arange(20))
+    recipe = Recipe(epochs=1, batch=32, flips=False, optimiser="sgd", learning_rate=0.1, weight_decay=0)
+    fitted_detector, by_hand = toy_detector(), toy_detector().train()
+    fit(fitted_detector, SUPERVISED, recipe, few, source_val, context(tmp_path))
+    logits = by_hand(as_input(few.pixels[:]))
+    nn.functional.cross_entropy(logits, torch.from_numpy(few.labels)).backward()
+    with torch.no_grad():
+        for parameter in by_hand.parameters():
+            if parameter.grad is not None:
+                # Nesterov's first step is (1 + momentum) times the gradient.
+                parameter -= 0.1 * 1.9 * parameter.grad
+    for name, value in by_hand.state_dict().items():
+        torch.testing.assert_close(fitted_detector.state_dict()[name], value, rtol=1e-4, atol=1e-5)
+
+
+def test_a_loss_that_is_not_finite_is_an_error_that_says_which(
+    source: Images, source_val: Images, tmp_path: Path
+) -> None:
+    objective = Objective(terms={**SUPERVISED.terms, "broken": lambda step: step.logits.sum() * float("nan")})
+    with pytest.raises(DivergedError, match="epoch 1.*'broken': nan"):
+        fit(toy_detector(), objective, QUICK, source, source_val, context(tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
+def test_too_few_images_and_batches_that_cannot_be_shared_are_refused(source: Images, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="too few images"):
+        fit(toy_detector(), SUPERVISED, QUICK, source.take(np.arange(1)), source, context(tmp_path))
+    three = LocalContext(folder=tmp_path, world_size=3)
+    with pytest.raises(InputError, match="3 workers cannot share"):
+        fit(toy_detector(), SUPERVISED, QUICK, source, source, three)
+
+
+@dataclass(kw_only=True)
+class OneOfTwo(LocalContext):
+    """One worker of two in this process, the other having the same numbers: sees how work is shared."""
+
+    world_size: int = 2
+    gathered: list[tuple[int, ...]] = field(default_factory=list)
+
+    def gather(self, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        self.gathered.append(values.shape)
+        return np.concatenate([values, values])
+
+
+def test_a_worker_trains_and_scores_its_share(source: Images, source_val: Images, tmp_path: Path) -> None:
+    sizes: list[int] = []
+    objective = Objective(
+        terms={"classification": lambda step: sizes.append(len(step.labels)) or SUPERVISED.terms["classification"](step)}
+    )
+    worker = OneOfTwo(folder=tmp_path)
+    half = source_val.take(np.concatenate([np.arange(32), np.arange(32)]))
+    fitted = fit(toy_detector(), objective, QUICK, source, half, worker)
+    assert set(sizes) == {8}
+    assert len(sizes) == 16
+    assert (32,) in worker.gathered
+    assert 0 <= fitted.curves[-1]["val_accuracy"] <= 1
