@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-ALL = ("scheduling", "finished_study", "fit_loop", "utilisation")
+ALL = ("scheduling", "tracking", "finished_study", "fit_loop", "utilisation")
 
 
 def main() -> int:

@@ -9,9 +9,9 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,13 +23,14 @@ from orchestrator.plan.expand import expand
 from orchestrator.plan.graph import Plan, pending, select
 from orchestrator.run.place import Place
 from orchestrator.run.provenance import provenance
+from orchestrator.standing import CheckReport, StageStatus, StatusReport
 from orchestrator.store.artifacts import Artifacts
 from orchestrator.store.atomic import write_bytes, write_json
 from orchestrator.store.ledger import Ledger
 from orchestrator.store.lock import DriverLock
 from orchestrator.store.mirror import Mirror
 from orchestrator.store.records import Record, Status
-from orchestrator.store.state import LiveState, Running, read_state
+from orchestrator.store.state import LiveState, read_state
 from orchestrator.store.storage import check_storage, open_storage
 from orchestrator.store.target import Target
 from orchestrator.study.load import dump_study, load_study
@@ -46,34 +47,11 @@ if TYPE_CHECKING:
 
 Executor = Literal["ray", "serial"]
 
-
-@dataclass(frozen=True, slots=True)
-class StageStatus:
-    """Cells of one stage, by how they stand."""
-
-    stage: Stage
-    cells: int
-    done: int
-    failed: int
-    blocked: int
+_log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class StatusReport:
-    """How a study stands, whether a run is going on or not.
-
-    Attributes:
-        phase: ``running``, ``interrupted`` (the driver is gone), ``finished``, or ``idle`` where none ever ran.
-        stages: cells of each stage.
-        running: cells that a worker is at now, with their latest epoch and metrics.
-        troubles: failed and blocked cells with the reason, failures first.
-    """
-
-    study: str
-    phase: str
-    stages: tuple[StageStatus, ...]
-    running: tuple[Running, ...]
-    troubles: tuple[Record, ...]
+def _who(driver: Mapping[str, Any]) -> tuple[Any, Any]:
+    return driver.get("pid"), driver.get("host")
 
 
 class Campaign:
@@ -96,6 +74,31 @@ class Campaign:
             InputError: the file is no valid study.
         """
         return cls(study if isinstance(study, Study) else load_study(Path(study)))
+
+    def check(self) -> CheckReport:
+        """Whether the study can run: its images, its plan and its storage; writes no result.
+
+        Raises:
+            InputError: it cannot; the message says what to mend.
+        """
+        data = self.study.data
+        facts = [f"study `{self.study.name}` is valid"]
+        if data.benchmark and not data.root.exists():
+            return CheckReport((*facts, f"images: `run` makes the benchmark `{data.benchmark}` at {data.root}"))
+        manifest, plan = self.manifest, self.plan()
+        facts.append(f"images: {len(manifest.usable)} in {data.root}, of " + ", ".join(self._generators()))
+        if converted := len(manifest.notes):
+            facts.append(f"  {converted} of them are converted on reading: orchestrator data show {data.root}")
+        if skipped := len(manifest.problems):
+            facts.append(f"  {skipped} files are no usable images and are skipped: orchestrator data show {data.root}")
+        facts.append(f"cells: {len(plan)}: " + ", ".join(f"{n} {stage.value}" for stage, n in plan.stages().items()))
+        done = sum(record.status is Status.DONE for record in self.records())
+        facts.append(f"storage: {self.storage}, {done} of these cells are done")
+        return CheckReport(tuple(facts))
+
+    def _generators(self) -> list[str]:
+        families = {name: self.catalogue.family(name) for name in (*self.catalogue.reals, *self.catalogue.fakes)}
+        return [f"{name} ({family})" for name, family in families.items()]
 
     def make_images(self, progress: Callable[[int, int], None] | None = None) -> bool:
         """Make the study's procedural benchmark, if it asks for one that is not there; whether it did."""
@@ -209,7 +212,9 @@ class Campaign:
             InputError: the study, its data or its storage cannot be used, or another driver is at work in it.
         """
         open_storage(self.storage)
-        with DriverLock(self.storage, self.study.name):
+        with DriverLock(self.storage, self.study.name) as lock:
+            if lock.died:
+                _log.warning("driver pid %s on %s ended without a word; going on from the ledger", *_who(lock.died))
             self.make_images(on_images)
             plan = self.plan(only)
             write_bytes(self.folder / "study.yaml", dump_study(self.study).encode())
@@ -306,6 +311,7 @@ class Campaign:
         )
         if replay_tracking:
             with Mirror(self.target) as mirror:
+                mirror.begin(self._planned, {})
                 mirror.replay(self.records(), thorough=True)
                 mirror.finish(self.records(), paths.files())
         return paths

@@ -18,8 +18,8 @@ from orchestrator.run.tally import figure, reason, span
 from orchestrator.store.records import Record, Status
 
 if TYPE_CHECKING:
-    from orchestrator.campaign import StatusReport
     from orchestrator.run.driver import RunSummary
+    from orchestrator.standing import StatusReport
     from trainables.data.manifest import Manifest
 
 WATCH_SECONDS = 2.0
@@ -118,11 +118,8 @@ def status_text(report: StatusReport) -> str:
     blocks = [f"{report.study}: {report.phase}", table([heads, *rows])]
     if report.running:
         now = time.time()
-        running = [
-            (r.name, "" if r.epoch is None else f"epoch {r.epoch}", figure(r.metrics), span(now - r.started))
-            for r in report.running
-        ]
-        blocks.append("running\n" + table([("", "", "", ""), *running], indent="  ").lstrip("\n"))
+        running = [(r.name, r.epoch, figure(r.metrics), span(now - r.started)) for r in report.running]
+        blocks.append(table([("running", "epoch", "figure", "for"), *running]))
     if report.troubles:
         blocks.append(_troubles_text(report.troubles))
     return "\n\n".join(blocks)
@@ -180,14 +177,29 @@ def watched(look: Callable[[], StatusReport], draw: Callable[[StatusReport], str
 
 @contextmanager
 def counting(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar of how many are done of how many, on standard error; drawn from the first count on."""
+    """Tells how many are done of how many on standard error: a bar on a terminal, one line elsewhere."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task(what, total=None, visible=False)
-        yield lambda done, total: bar.update(task, completed=done, total=total, visible=done < total)
+    plain = not sys.stderr.isatty()
+    bar = Progress(*columns, console=Console(stderr=True), transient=True, disable=plain)
+    task = bar.add_task(what)
+
+    def advance(done: int, total: int) -> None:
+        if plain and done >= total:
+            print(f"{what}: {done}", file=sys.stderr)
+        # Not before the first count and not after the last: the terminal has room for one live view.
+        if done < total:
+            bar.start()
+        bar.update(task, completed=done, total=total)
+        if done >= total:
+            bar.stop()
+
+    try:
+        yield advance
+    finally:
+        bar.stop()
 
 
 def _is_number(text: str) -> bool:

@@ -17,6 +17,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from reports.colours import DIAGONAL, STOPS, method_colour, shade
 from reports.frames import matrix_frame
@@ -34,16 +35,16 @@ _STYLE: dict[Any, Any] = {
     "grid.alpha": 0.15,
     "grid.linewidth": 0.6,
     "svg.fonttype": "none",
-    "svg.hashsalt": "report",
     **dict.fromkeys(
         ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color", "grid.color"), _INK
     ),
 }
+_NOT_LEARNT = ("learning_rate", "seconds", "images_per_second")
 METRIC_NAMES = {"accuracy": "accuracy", "auroc": "AUROC"}
 RATE_NAMES = {
     "robust_accuracy": "robust accuracy",
-    "fake_to_real": "fakes taken for real",
-    "real_to_fake": "reals taken for fake",
+    "fake_to_real": "fakes that then pass for real",
+    "real_to_fake": "reals that then pass for fake",
 }
 
 
@@ -51,7 +52,7 @@ def matrices_figure(results: Results, detector: str) -> str:
     """Every matrix of a detector: a row a metric, a column a method; the diagonal is framed: in-dataset."""
     side = max(1.9, 0.5 * len(results.tests) + 0.4)
     columns = len(results.adaptations)
-    with _figure(columns * side + 0.8, 2 * side + 0.7) as (figure, done):
+    with _figure(f"matrix {detector}", columns * side + 0.8, 2 * side + 0.7) as (figure, done):
         axes = figure.subplots(2, columns, squeeze=False, sharex=True, sharey=True)
         for row, metric in zip(axes, METRIC_NAMES, strict=True):
             for axis, adaptation in zip(row, results.adaptations, strict=True):
@@ -67,7 +68,7 @@ def gains_figure(gains: pd.DataFrame, detector: str, adaptations: Sequence[str],
     """Accuracy gained over each baseline: a dot a pair of generators, and the mean with its 95 % interval."""
     ours = gains[(gains["detector"] == detector) & (gains["metric"] == "accuracy")]
     shown = [name for name in adaptations if name in set(ours["adaptation"])]
-    with _figure(7.6, 0.85 + 0.56 * len(shown)) as (figure, done):
+    with _figure(f"gains {detector}", 7.6, 0.85 + 0.56 * len(shown)) as (figure, done):
         axis = figure.subplots()
         axis.axvline(0, color=_INK, linewidth=0.8)
         for place, baseline in enumerate(baselines):
@@ -84,7 +85,7 @@ def gains_figure(gains: pd.DataFrame, detector: str, adaptations: Sequence[str],
 def attack_figure(means: pd.DataFrame, detector: str, attack: str, adaptations: Sequence[str]) -> str:
     """Robust accuracy and the error rates of both directions against the attack's budget, a line a method."""
     ours = means[(means["detector"] == detector) & (means["attack"] == attack)]
-    with _figure(10.4, 3.1) as (figure, done):
+    with _figure(f"attack {attack} {detector}", 10.4, 3.1) as (figure, done):
         for axis, rate in zip(figure.subplots(1, len(RATES), sharey=True), RATES, strict=True):
             for place, adaptation in enumerate(adaptations):
                 part = ours[ours["adaptation"] == adaptation].sort_values("epsilon")
@@ -104,7 +105,7 @@ def curves_figure(curves: pd.DataFrame, detector: str, adaptations: Sequence[str
     shown = [name for name in adaptations if name in set(ours["adaptation"])]
     metrics = _curve_metrics(ours, limit)
     sources = list(dict.fromkeys(ours["source"]))
-    with _figure(1.2 + 2.1 * len(shown), 0.8 + 1.5 * len(metrics)) as (figure, done):
+    with _figure(f"curves {detector}", 1.2 + 2.1 * len(shown), 0.8 + 1.5 * len(metrics)) as (figure, done):
         axes = figure.subplots(len(metrics), len(shown), squeeze=False, sharey="row")
         for row, metric in zip(axes, metrics, strict=True):
             for axis, adaptation in zip(row, shown, strict=True):
@@ -120,12 +121,12 @@ def curves_figure(curves: pd.DataFrame, detector: str, adaptations: Sequence[str
 
 def standalone(svg: str) -> str:
     """A figure of the page as a file of its own: dark ink on white."""
-    return svg.replace("<svg ", '<svg style="color:#14181d;background:#fff" ', 1)
+    return svg.replace("<svg ", '<svg style="color:#14181d;background:#fff;font-family:sans-serif" ', 1)
 
 
 @contextmanager
-def _figure(width: float, height: float) -> Iterator[tuple[Figure, Callable[[], str]]]:
-    with mpl.rc_context(_STYLE):
+def _figure(name: str, width: float, height: float) -> Iterator[tuple[Figure, Callable[[], str]]]:
+    with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):  # ids are unique on a page with several figures
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasSVG(figure)
         text: list[str] = []
@@ -139,9 +140,9 @@ def _svg(figure: Figure) -> str:
     figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
     text = buffer.getvalue()
     text = text[text.index("<svg ") :].replace(_INK, "currentColor")
-    # Ids are only of use inside one figure, and a page holds several.
-    text = re.sub(r' id="(?:figure|axes|patch|line2d|text|xtick|ytick|matplotlib)[^"]*"', "", text)
-    return text.replace('width="', 'role="img" data-width="', 1).replace('height="', 'data-height="', 1)
+    text = re.sub(r"\n <defs>\n  <style.*?</defs>", "", text, count=1, flags=re.DOTALL)  # would style the whole page
+    text = re.sub(r" font-family: [^;]*;", "", text)
+    return re.sub(r' id="[a-zA-Z0-9.]+_[^"]*"', "", text).replace("<svg ", '<svg role="img" ', 1)
 
 
 def _heatmap(axis: Axes, matrix: pd.DataFrame) -> None:
@@ -190,13 +191,15 @@ def _curves(axis: Axes, part: pd.DataFrame, sources: Sequence[str]) -> None:
     for (source, _, _), line in part.groupby(["source", "target", "seed"], sort=True):
         colour = method_colour(sources.index(str(source)) + 1)
         axis.plot(line["epoch"], line["value"], color=colour, linewidth=1.1, alpha=0.75)
+    axis.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     axis.grid()
 
 
 def _curve_metrics(curves: pd.DataFrame, limit: int) -> list[str]:
-    """The loss first, then what most models report."""
+    """The loss first, then the validation's figures, then what most models report."""
     counts = curves["metric"].value_counts()
-    ranked = sorted(counts.index, key=lambda name: (name != "loss", -counts[name], name))
+    names = [str(name) for name in counts.index if name not in _NOT_LEARNT]
+    ranked = sorted(names, key=lambda name: (name != "loss", not name.startswith("val_"), -counts[name], name))
     return ranked[:limit]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -14,12 +15,12 @@ from orchestrator.store.records import Record, Status
 from orchestrator.store.tables import ROWS_FILE, read_rows
 from reports.frames import INTERVAL, PLACE, Row, interval_columns
 from reports.results import Results
-from reports.statistics import Estimate, Scores, estimate, mean
+from reports.statistics import THRESHOLD, Estimate, Scores, estimate, mean
 
 RATES = ("robust_accuracy", "fake_to_real", "real_to_fake")
-"""Accuracy, the share of fakes taken for real and of reals taken for fake, on the attacked images."""
+"""Accuracy on the attacked images; and of the images told right before the attack, the share of fakes that then pass
+for real, and of reals that then pass for fake."""
 
-_METRIC_OF = {"robust_accuracy": "accuracy", "fake_to_real": "fake_to_real", "real_to_fake": "real_to_fake"}
 _NAMED = re.compile(rf"(?P<rate>{'|'.join(RATES)})_eps(?P<epsilon>[0-9.]+)")
 
 ATTACKS = (
@@ -63,18 +64,18 @@ def _rates(results: Results, cell: Cell, record: Record) -> dict[float, tuple[Ma
     table = read_rows(path)
     found: dict[float, tuple[Mapping[str, Estimate], int | None]] = {}
     for epsilon, part in table.groupby("epsilon"):
-        scores = Scores.from_frame(part, score="adversarial_score")
-        found[float(str(epsilon))] = (_named(scores, results), len(scores))
+        found[float(str(epsilon))] = _after(part, "adversarial_score", results)
     if found and 0.0 not in found:
-        first = table[table["epsilon"] == min(found)]
-        scores = Scores.from_frame(first, score="clean_score")
-        found[0.0] = (_named(scores, results), len(scores))
+        found[0.0] = _after(table[table["epsilon"] == min(found)], "clean_score", results)
     return found
 
 
-def _named(scores: Scores, results: Results) -> dict[str, Estimate]:
-    estimates = estimate(scores, results.resampler, tuple(_METRIC_OF.values()))
-    return {rate: estimates[metric] for rate, metric in _METRIC_OF.items()}
+def _after(rows: pd.DataFrame, score: str, results: Results) -> tuple[dict[str, Estimate], int]:
+    scores = Scores.from_frame(rows, score)
+    right = rows[(rows["clean_score"] > THRESHOLD) == (rows["label"] == 1)]
+    flips = estimate(Scores.from_frame(right, score), results.resampler, ("fake_to_real", "real_to_fake"))
+    accuracy = estimate(scores, results.resampler, ("accuracy",))["accuracy"]
+    return {"robust_accuracy": accuracy, **flips}, len(scores)
 
 
 def _from_metrics(results: Results, record: Record) -> dict[float, dict[str, Estimate]]:
@@ -101,6 +102,6 @@ def _mean_row(results: Results, key: tuple[str, str, str, float], found: list[Ma
     names = dict(zip(("detector", "adaptation", "attack", "epsilon"), key, strict=True))
     row: Row = {"plan": results.plan, "selection": results.selection, **names, "models": len(found)}
     for rate in RATES:
-        known = [rates[rate] for rates in found if rate in rates]
+        known = [rates[rate] for rates in found if rate in rates and math.isfinite(rates[rate].value)]
         row |= interval_columns(rate, mean(known) if known else None)
     return row

@@ -83,6 +83,8 @@ class Resampler:
 
     def counts(self, names: Sequence[str]) -> NDArray[np.uint8]:
         """(n, B): how often each name is in each draw of n names with replacement."""
+        if not names:
+            return np.zeros((0, self.draws), dtype=np.uint8)
         key = hashlib.sha256("\n".join(names).encode()).hexdigest()
         if key not in self._known:
             rng = np.random.default_rng([self.seed, int(key[:16], 16)])
@@ -221,10 +223,14 @@ def _metrics(scores: Scores, weights: NDArray[np.float32], names: Sequence[str])
     real_errors = (wrong[:reals] @ weights[:reals]).astype(np.float64)
     fake_errors = (wrong[reals:] @ weights[reals:]).astype(np.float64)
     found = {
-        "accuracy": 1 - (real_errors + fake_errors) / max(1, len(scores)),
-        "fake_to_real": fake_errors / fakes if fakes else np.full(fake_errors.shape, np.nan),
-        "real_to_fake": real_errors / reals if reals else np.full(real_errors.shape, np.nan),
+        "accuracy": 1 - _share(real_errors + fake_errors, len(scores)),
+        "fake_to_real": _share(fake_errors, fakes),
+        "real_to_fake": _share(real_errors, reals),
     }
     if "auroc" in names:
         found["auroc"] = auroc(scores.values[:reals], scores.values[reals:], weights[:reals], weights[reals:])
     return found
+
+
+def _share(errors: Floats, images: int) -> Floats:
+    return errors / images if images else np.full(errors.shape, np.nan)

@@ -159,7 +159,7 @@ def attack_table(means: pd.DataFrame, detector: str) -> Table:
         )
         for row in rows_of(ours)
     )
-    columns = ("attack", "method", "ε", "models", "robust accuracy", "fakes taken for real", "reals taken for fake")
+    columns = ("attack", "method", "ε", "models", "robust accuracy", "fakes then real", "reals then fake")
     return Table(columns, rows, heads=3)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -41,26 +42,42 @@ def _failure(plain: Row) -> str:
 
 
 def _best(results: Results, gains: pd.DataFrame, detector: str) -> str:
-    """The method with the largest mean gain over the stronger baseline, or that none has a clear one."""
-    baseline = results.baselines[-1]
-    candidates = gains[
-        (gains["detector"] == detector)
-        & (gains["metric"] == "accuracy")
-        & (gains["scope"] == "mean")
-        & (gains["baseline"] == baseline)
-    ]
-    if candidates.empty:
+    """The method with the largest mean gain that is clear over every baseline, or that there is none."""
+    ours = gains[(gains["detector"] == detector) & (gains["metric"] == "accuracy") & (gains["scope"] == "mean")]
+    by_method = {
+        name: {row["baseline"]: row for row in rows_of(ours[ours["adaptation"] == name])}
+        for name in results.adaptations
+        if name not in results.baselines
+    }
+    compared = {name: rows for name, rows in by_method.items() if set(rows) == set(results.baselines)}
+    if not compared:
         return ""
-    over = "the source detector" if baseline == SOURCE_ONLY else f"moving the threshold alone ({baseline})"
-    best = max(rows_of(candidates), key=lambda row: float(row["gain"]))
-    if not (best["clear"] and best["gain"] > 0):
-        return f"No method beats {over} beyond its 95 % interval, averaged over the pairs of generators."
-    share = "" if best["pairs"] == best["pairs_planned"] else f" on the {best['pairs']} pairs done so far"
-    gain = f"{signed(best['gain'])} [{interval(best['gain_low'], best['gain_high'], sign=True)}]"
+    helpful = {
+        name: rows for name, rows in compared.items() if all(row["clear"] and row["gain"] > 0 for row in rows.values())
+    }
+    if not helpful:
+        over = " and ".join(_called(name) for name in results.baselines)
+        both = "both " if len(results.baselines) > 1 else ""
+        return f"No method beats {both}{over} beyond its 95 % interval, averaged over the pairs of generators."
+    best = max(helpful, key=lambda name: min(float(row["gain"]) for row in helpful[name].values()))
+    return _praise(best, [helpful[best][name] for name in results.baselines])
+
+
+def _praise(method: str, rows: Sequence[Row]) -> str:
+    last = rows[-1]
+    share = "" if last["pairs"] == last["pairs_planned"] else f" on the {last['pairs']} pairs done so far"
+    ends = [interval(row["gain_low"], row["gain_high"], sign=True) for row in rows]
+    gains = [
+        f"{signed(row['gain'])} [{end}] over {_called(row['baseline'])}" for row, end in zip(rows, ends, strict=True)
+    ]
     return (
-        f"Of the methods, {best['adaptation']} helps most: accuracy {number(best['value'], 3)} across"
-        f" generators{share}, {gain} over {over}."
+        f"Of the methods, {method} helps most: accuracy {number(last['value'], 3)} across generators{share},"
+        f" {' and '.join(gains)}."
     )
+
+
+def _called(baseline: str) -> str:
+    return "the source detector" if baseline == SOURCE_ONLY else f"moving the threshold alone ({baseline})"
 
 
 def unbalanced(results: Results) -> str:

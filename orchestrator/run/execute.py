@@ -17,7 +17,7 @@ from orchestrator.plan.cells import Cell, CellId, Stage
 from orchestrator.plan.jobs import Job
 from orchestrator.run.place import Place
 from orchestrator.store.records import Failure, Record, Status
-from orchestrator.store.tables import ROWS_FILE, SCORES_FILE, write_rows, write_scores
+from orchestrator.store.tables import ATTACKS, ROWS_FILE, SCORES_FILE, Column, write_rows, write_scores
 from trainables.contract import AdaptationData, Context, Images, Outcome, Split
 from trainables.registry import find
 
@@ -49,23 +49,10 @@ def execute(job: Job, place: Place, context_for: ContextFactory) -> list[Record]
     return records
 
 
-def record_of(cell: Cell, place: Place, **result: Any) -> Record:
+def record_of(cell: Cell, place: Place, status: Status, **result: Any) -> Record:
     """A cell's record, made in this process."""
-    return Record(
-        cell=cell.id,
-        name=cell.name,
-        stage=cell.stage.value,
-        method=cell.method,
-        tags=asdict(cell.tags),
-        params=cell.params,
-        needs=cell.needs,
-        data=cell.data,
-        version=cell.version,
-        node=platform.node(),
-        process=os.getpid(),
-        provenance=dict(place.provenance),
-        **result,
-    )
+    here = {"node": platform.node(), "process": os.getpid(), "provenance": dict(place.provenance)}
+    return Record.of(cell, status, **here, **result)
 
 
 def failure_of(error: BaseException, *, retryable: bool = False) -> Failure:
@@ -127,7 +114,7 @@ def _train(cell: Cell, bench: _Bench, context: Context) -> Outcome:
     from trainables.fit import train
 
     parameters = cell.params["detector"]
-    config = find("detectors", cell.method).config.model_validate(parameters)
+    config: Any = find("detectors", cell.method).config.model_validate(parameters)
     reader = bench.place.reader()
     generators = [*_names(cell, "reals"), str(cell.params["source"])]
     detector = build_detector(cell.method, config, seed=context.seed)
@@ -193,7 +180,6 @@ def _score(cell: Cell, bench: _Bench, context: Context) -> Outcome:
 def _scores(cell: Cell, bench: _Bench, context: Context, detector: Detector, generator: str) -> NDArray[np.float32]:
     """P(fake) of one generator's test images, each scored once whatever number of test sets holds it."""
     from trainables.corruption import corrupted
-
     from trainables.score import score
 
     images = bench.place.reader().images([generator], Split.TEST)
@@ -208,7 +194,7 @@ def _attack(cell: Cell, bench: _Bench, context: Context) -> Outcome:
     config = entry.config.model_validate(cell.params["attack"])
     images = bench.place.reader().images([*_names(cell, "reals"), str(cell.params["test"])], Split.TEST)
     outcome = entry.load().attack(config, bench.model(cell.needs[0]), images, context)
-    return _with_rows(outcome, context)
+    return _with_rows(outcome, context, ATTACKS)
 
 
 def _analyse(cell: Cell, bench: _Bench, context: Context) -> Outcome:
@@ -224,10 +210,10 @@ def _analyse(cell: Cell, bench: _Bench, context: Context) -> Outcome:
     return _with_rows(outcome, context)
 
 
-def _with_rows(outcome: Outcome, context: Context) -> Outcome:
+def _with_rows(outcome: Outcome, context: Context, columns: Sequence[Column] = ()) -> Outcome:
     if not outcome.rows:
         return outcome
-    write_rows(context.folder / ROWS_FILE, outcome.rows)
+    write_rows(context.folder / ROWS_FILE, outcome.rows, columns)
     return replace(outcome, rows=(), files=(*outcome.files, ROWS_FILE))
 
 

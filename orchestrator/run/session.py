@@ -44,7 +44,7 @@ def connected(address: str | None, resources: StageResources) -> Iterator[Mappin
     if not already:
         _connect(address)
     try:
-        cluster = ray.cluster_resources()
+        cluster: Mapping[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         if address is None and "RAY_ADDRESS" not in os.environ:
             _check_fit(resources, cluster)
         yield cluster

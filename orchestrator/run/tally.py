@@ -14,8 +14,11 @@ from orchestrator.store.records import Record, Status
 Clock = Callable[[], float]
 """Seconds that only go forward."""
 
-HEADLINES = ("auroc", "val_auroc", "balanced_accuracy", "accuracy", "loss")
+HEADLINES = ("auroc", "val_auroc", "source_val_auroc", "accuracy", "loss")
 """Of a cell's figures, the first of these is shown."""
+
+ROBUST = "robust_accuracy_eps"
+"""Of an attack's figures, the one at its largest budget is shown, which comes last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +111,10 @@ class Tally:
         return left * (self.clock() - self._busy_since) / self._worked if left else 0.0
 
     def head(self) -> str:
-        """The run in one line: ``42/208  3:12  eta 4:05``."""
+        """The run in one line: ``42/208  3:12  eta 4:05``; no time left where none is, or it is not known."""
         total = sum(self.total.values())
         eta = self.eta()
-        left = "" if eta is None else f"  eta {span(eta)}"
+        left = f"  eta {span(eta)}" if eta else ""
         return f"{len(self._ended):>{len(str(total))}}/{total}  {span(self.elapsed)}{left}"
 
 
@@ -125,7 +128,8 @@ def reason(record: Record) -> str:
 
 def figure(row: Mapping[str, float]) -> str:
     """The figure to look at first, as ``auroc .981``."""
-    name = next((name for name in HEADLINES if name in row), None)
+    robust = [name for name in row if name.startswith(ROBUST)]
+    name = next((name for name in (*HEADLINES, *robust[-1:]) if name in row), None)
     if name is None:
         return ""
     text = f"{row[name]:.3f}"

@@ -48,6 +48,7 @@ class Mirror:
         self._blocked_until = 0.0
         self._told: set[type[Exception]] = set()
         self._refused = 0
+        self._counting = threading.Lock()
         self._given = self._taken = 0
         self._moved = time.monotonic()
         self._thread = threading.Thread(target=self._work, name="mlflow-mirror", daemon=True)
@@ -83,7 +84,7 @@ class Mirror:
 
     def finished(self, record: Record) -> None:
         """A cell is in the ledger."""
-        self._give(lambda runs: runs.put(record))
+        self._give(_putting(record))
 
     def end(self) -> None:
         """The run is over; the parent run stays open until ``finish``."""
@@ -91,7 +92,7 @@ class Mirror:
     def replay(self, records: Iterable[Record], *, thorough: bool = False) -> None:
         """Mirror whatever of these records is not there yet; ``thorough`` trusts no earlier summary."""
         known = list(records)
-        self._give(lambda runs: runs.replay(known, thorough=thorough))
+        self._give(lambda runs: self._go_before(_putting(record) for record in runs.missing(known, thorough=thorough)))
 
     def finish(self, records: Iterable[Record], artifacts: Sequence[Path] = ()) -> None:
         """End the study's parent run: counts, and the report's files."""
@@ -111,8 +112,16 @@ class Mirror:
         return self.pending
 
     def _give(self, job: _Job) -> None:
-        self._given += 1
+        with self._counting:
+            self._given += 1
         self._jobs.put(job)
+
+    def _go_before(self, jobs: Iterable[_Job]) -> None:
+        """For the job at work: these come next, each on its own, so that one refusal or a long wait is one job's."""
+        more = list(jobs)
+        with self._counting:
+            self._given += len(more)
+        self._held.extendleft([*reversed(more), self._held.popleft()])
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -159,3 +168,7 @@ class Mirror:
         if type(error) not in self._told:
             self._told.add(type(error))
             self._warn(f"MLflow at {self._target.uri} {what} ({error})")
+
+
+def _putting(record: Record) -> _Job:
+    return lambda runs: runs.put(record)

@@ -1,7 +1,7 @@
 """The tables of the store, their columns declared once.
 
 ``scores.parquet`` in a score cell's folder has a row an image; ``rows.parquet`` in an attack cell's folder a row an
-image, attack direction and budget; the frames of a whole study are made from records, one row a cell.
+image and budget; the frames of a whole study are made from records, one row a cell.
 """
 
 from __future__ import annotations

@@ -124,16 +124,17 @@ class CellRuns:
             self._client.set_terminated(child.run, _STATUS[record.status], _milliseconds(ended(record) or time()))
             child.mark, child.live = mark(record), False
 
-    def replay(self, records: Iterable[Record], *, thorough: bool = False) -> None:
-        """Mirror whatever of the records is not there yet.
+    def missing(self, records: Sequence[Record], *, thorough: bool = False) -> list[Record]:
+        """Those of the records that no run shows yet.
 
         Args:
             thorough: look at every run, even if the parent says that all of them are there.
         """
-        records = list(records)
-        if thorough or marks(records) != self._mirrored:
-            for record in records:
-                self.put(record)
+        if not thorough and marks(records) == self._mirrored:
+            return []
+        with _translated():
+            shown = {cell: child.mark for cell, child in self._known().items()}
+        return [record for record in records if shown.get(record.cell) != mark(record)]
 
     def finish(self, records: Iterable[Record], artifacts: Sequence[Path] = (), *, complete: bool = True) -> None:
         """End the parent run: cells by status, and the report's files as artifacts.

@@ -172,8 +172,11 @@ def test_attack_rates_are_those_of_the_rows(shared_store: Store, results: Result
     table = table[table["epsilon"] == 2]
     called = table["adversarial_score"] > 0.5
     assert row["robust_accuracy"] == pytest.approx((called == (table["label"] == 1)).mean())
-    assert row["fake_to_real"] == pytest.approx((~called[table["label"] == 1]).mean())
-    assert row["real_to_fake"] == pytest.approx(called[table["label"] == 0].mean())
+    before = table["clean_score"] > 0.5
+    assert row["fake_to_real"] == pytest.approx((~called[before & (table["label"] == 1)]).mean())
+    assert row["real_to_fake"] == pytest.approx(called[~before & (table["label"] == 0)].mean())
+    untouched = attacks[attacks["epsilon"] == 0]
+    assert (untouched[["fake_to_real", "real_to_fake"]] == 0).all(axis=None)
     assert means.groupby("adaptation")["models"].first().to_dict() == {"source_only": 4} | dict.fromkeys(METHODS, 12)
 
 

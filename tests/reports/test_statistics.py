@@ -135,6 +135,12 @@ def test_a_class_without_images_leaves_its_metrics_open() -> None:
     assert found["accuracy"].value == pytest.approx(1 - found["real_to_fake"].value)
 
 
+def test_nothing_is_known_without_images() -> None:
+    found = estimate(Scores.from_frame(table().head(0)), Resampler(draws=20))
+    assert np.isnan([found[name].value for name in METRICS]).all()
+    assert np.isnan([found[name].low for name in METRICS]).all()
+
+
 def test_auroc_of_separated_reversed_and_tied_scores() -> None:
     ones = np.ones((3, 1), dtype=np.float32)
     low, high = np.array([0.1, 0.2, 0.3]), np.array([0.7, 0.8, 0.9])

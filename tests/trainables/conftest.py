@@ -6,12 +6,19 @@ import copy
 from collections.abc import Callable
 
 import pytest
+import torch
 
 from tests.trainables.toy import context, toy_detector, toy_images
 from trainables.contract import AdaptationData, Images
 from trainables.detector import Detector
 from trainables.fit import SUPERVISED, fit
 from trainables.recipe import Recipe
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """Small tensors are slower on several threads, and much slower on a machine that does something else too."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

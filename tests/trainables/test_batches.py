@@ -56,7 +56,9 @@ def test_mirrored_images_are_mirrored_left_to_right_and_about_half_are() -> None
     pixels = np.random.default_rng(0).integers(0, 256, (400, 4, 5, 3)).astype(np.uint8)
     ((batch, _),) = Order(seed=0, count=400, batch=400).epoch(0)
     read = batch.of(pixels)
-    expected = np.stack([pixels[i][:, ::-1] if flip else pixels[i] for i, flip in zip(batch.index, batch.flip, strict=True)])
+    expected = np.stack(
+        [pixels[i][:, ::-1] if flip else pixels[i] for i, flip in zip(batch.index, batch.flip, strict=True)]
+    )
     assert np.array_equal(read, expected)
     assert 150 < batch.flip.sum() < 250
     ((plain, _),) = Order(seed=0, count=400, batch=400, flips=False).epoch(0)

@@ -143,9 +143,7 @@ def test_terms_see_as_many_target_as_source_images_of_one_pass(
 
     objective = Objective(terms={**SUPERVISED.terms, "look": look})
     detector = toy_detector()
-    fitted = fit(
-        detector, objective, QUICK, source, source_val, context(tmp_path), target=target.without_labels()
-    )
+    fitted = fit(detector, objective, QUICK, source, source_val, context(tmp_path), target=target.without_labels())
     assert {(len(s.features), len(s.target_features), len(s.labels)) for s in seen} == {(16, 16, 16)}
     assert [s.progress for s in seen] == pytest.approx(np.arange(16) / 16)
     assert fitted.curves[0]["two"] == 2
@@ -202,7 +200,9 @@ class OneOfTwo(LocalContext):
 def test_a_worker_trains_and_scores_its_share(source: Images, source_val: Images, tmp_path: Path) -> None:
     sizes: list[int] = []
     objective = Objective(
-        terms={"classification": lambda step: sizes.append(len(step.labels)) or SUPERVISED.terms["classification"](step)}
+        terms={
+            "classification": lambda step: sizes.append(len(step.labels)) or SUPERVISED.terms["classification"](step)
+        }
     )
     worker = OneOfTwo(folder=tmp_path)
     half = source_val.take(np.concatenate([np.arange(32), np.arange(32)]))

@@ -38,7 +38,7 @@ class Config(MemberConfig):
         epsilons: budgets, in grey levels of 255; 0 is the clean image and runs no attack.
         steps: gradient steps.
         step_share: length of a step as a share of the budget.
-        restarts: random starts, the first that succeeds is kept; 0 starts at the image itself, once.
+        restarts: random starts, of which the worst image is kept; 0 starts at the image itself, once.
         images_per_class: how many reals and how many fakes are attacked: those with the smallest ids.
         batch: images at a time.
     """
@@ -75,7 +75,7 @@ def attack(config: Config, detector: Detector, images: Images, context: Context)
         for epsilon, result in _budgets(config, detector, chosen, context):
             rows += result.rows(chosen, epsilon)
             metrics |= {f"{name}_eps{epsilon}": value for name, value in result.metrics(chosen.labels).items()}
-    passes = 1 + sum(2 + config.steps * max(config.restarts, 1) for epsilon in set(config.epsilons) if epsilon)
+    passes = 1 + sum(epsilon > 0 for epsilon in set(config.epsilons)) * max(config.restarts, 1) * (2 + config.steps)
     return Outcome(metrics=metrics, rows=rows, images=passes * len(chosen))
 
 
@@ -122,7 +122,7 @@ class _Result:
         )
         figures = {
             "robust_accuracy": float(still.mean()),
-            "robust_accuracy_unrounded": float((right & still_unrounded).mean()),
+            "robust_accuracy_unrounded": float(still_unrounded.mean()),
         }
         for name, label in (("fake_to_real", 1), ("real_to_fake", 0)):
             before = right & (labels == label)
@@ -136,14 +136,14 @@ def _budgets(config: Config, detector: Detector, images: Images, context: Contex
     from trainables.score import log_odds
 
     pixels: Bytes = images.pixels[:]
-    towards_wrong = np.where(images.labels == 1, -1.0, 1.0)
-    clean = odds = log_odds(detector, pixels, context.device)
+    towards_wrong = np.where(images.labels == 1, -1, 1).astype(np.float32)
+    clean = odds = unrounded = log_odds(detector, pixels, context.device)
     worst = pixels
     for epsilon in sorted(set(config.epsilons)):
-        unrounded = odds
-        if epsilon:
-            floats = _perturb(config, detector, pixels, images.labels, epsilon, context)
-            unrounded = _log_odds_of_floats(detector, floats, config.batch, context.device)
+        for restart in range(max(config.restarts, 1) if epsilon else 0):
+            floats = _perturb(config, detector, pixels, images.labels, epsilon, context, restart)
+            of_floats = _log_odds_of_floats(detector, floats, config.batch, context.device)
+            unrounded = np.where((of_floats - unrounded) * towards_wrong > 0, of_floats, unrounded)
             rounded = np.rint(floats * 255).clip(0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
             found = log_odds(detector, rounded, context.device)
             worse = (found - odds) * towards_wrong > 0
@@ -154,7 +154,13 @@ def _budgets(config: Config, detector: Detector, images: Images, context: Contex
 
 
 def _perturb(
-    config: Config, detector: Detector, pixels: Bytes, labels: NDArray[np.int64], epsilon: int, context: Context
+    config: Config,
+    detector: Detector,
+    pixels: Bytes,
+    labels: NDArray[np.int64],
+    epsilon: int,
+    context: Context,
+    restart: int = 0,
 ) -> Floats:
     """(N, 3, H, W) in [0, 1], each within ``epsilon / 255`` of its image."""
     from art.attacks.evasion.projected_gradient_descent.projected_gradient_descent_pytorch import (
@@ -168,11 +174,11 @@ def _perturb(
         eps=epsilon / 255,
         eps_step=config.step_share * epsilon / 255,
         max_iter=config.steps,
-        num_random_init=config.restarts,
+        num_random_init=min(config.restarts, 1),
         batch_size=config.batch,
         verbose=False,
     )
-    with seeded(context.seed, "pgd", epsilon):
+    with seeded(context.seed, "pgd", epsilon, restart):
         perturbed: Floats = pgd.generate(clean, y=np.eye(2, dtype=np.float32)[labels])
     return perturbed
 

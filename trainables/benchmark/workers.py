@@ -5,9 +5,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 import cv2
@@ -36,10 +38,25 @@ def map_in_processes(
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(items)), context, initializer=_start_worker) as pool:
         try:
-            yield from pool.map(function, items)
+            with _without_main():
+                results = pool.map(function, items)
+            yield from results
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Keep processes that are started within from importing the user's script: it would start this all over again."""
+    main: dict[str, object] = vars(sys.modules["__main__"])
+    kept = {name: main[name] for name in main.keys() & {"__file__", "__spec__"}}
+    main.pop("__file__", None)
+    main["__spec__"] = None
+    try:
+        yield
+    finally:
+        main.update(kept)
 
 
 def _start_worker() -> None:

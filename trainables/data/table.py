@@ -32,7 +32,7 @@ def read_table(file: Path) -> pd.DataFrame:
         if path.startswith("/") or ".." in path.split("/"):
             raise InputError("a path leaves the data folder", where=str(file), value=path)
     _refuse_repeated(table["path"], file)
-    _check_values(table, "split", list(Split), file)
+    _check_values(table, "split", [split.value for split in Split], file)
     _check_values(table, "family", FAMILIES, file)
     return table.set_index("path").reindex(columns=list(GIVEN), fill_value="")
 

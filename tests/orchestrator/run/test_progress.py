@@ -122,7 +122,7 @@ def test_plain_lines_name_models_and_failures_and_sum_up_scores():
         "grid: 4 cells to run",
         "[1/4  1:05] done train/d/s0/seed0 val_auroc .981",
         "[3/4  1:05  eta 0:21] FAILED train/d/s1/seed0: ValueError: bad",
-        "[4/4  1:05  eta 0:00] scored 1, blocked 1",
+        "[4/4  1:05] scored 1, blocked 1",
     ]
 
 
@@ -234,7 +234,12 @@ def test_spans_read_like_a_clock(seconds, text):
 
 @pytest.mark.parametrize(
     ("row", "text"),
-    [({"auroc": 1.0, "loss": 0.1}, "auroc 1.000"), ({"epoch": 2.0}, ""), ({"loss": 0.12345}, "loss .123")],
+    [
+        ({"auroc": 1.0, "loss": 0.1}, "auroc 1.000"),
+        ({"loss": 0.12345}, "loss .123"),
+        ({"robust_accuracy_eps1": 0.9, "robust_accuracy_eps4": 0.25, "x": 1.0}, "robust_accuracy_eps4 .250"),
+        ({"epoch": 2.0}, ""),
+    ],
 )
 def test_one_figure_stands_for_a_cell(row, text):
     assert figure(row) == text

@@ -302,8 +302,12 @@ def test_a_run_deleted_by_hand_is_not_the_end(target, cell, record):
 def test_one_refused_record_does_not_keep_the_others(target, record):
     warnings: list[str] = []
     bad = record(1, metrics={"a metric with a name MLflow won't take: \t": 1.0})
-    runs = mirrored(target, bad, record(2), warnings=warnings)
+    with Mirror(target, warn=warnings.append) as mirror:
+        mirror.replay([bad, record(2)])
+        mirror.finish([bad, record(2)])
+    runs = Runs(target)
 
+    assert runs.parents[0].data.tags["ledger"] == ""
     assert runs.cells[record(2).cell].info.status == "FINISHED"
     assert len(warnings) == 1
     assert "refused" in warnings[0]
@@ -424,6 +428,15 @@ def test_telling_the_mirror_takes_no_time(target, record):
         for each in records:
             mirror.finished(each)
         assert time.thread_time() - begin < 0.05
+
+
+def test_closing_waits_as_long_as_the_store_takes_records(target, record):
+    mirror = Mirror(target)
+    mirror.replay([record(seed) for seed in range(100)])
+
+    # All of them take longer than that, no single one does.
+    assert mirror.close(patience=1.2) == 0
+    assert len(Runs(target).cells) == 100
 
 
 @pytest.mark.parametrize("uri", ["./mlruns", "file:/tmp/mlruns", "mlruns", "ftp://host"])

@@ -56,6 +56,6 @@ def test_every_file_has_the_same_form(files):
 
 def test_the_classifier_would_find_a_shortcut_if_there_were_one(files):
     features = np.array([_shortcuts(file) for file in files[None]])
-    leaky = np.concatenate([features, features + [0.2, 0, 0, 0, 0]])
+    leaky = np.concatenate([features, features + np.array([0.2, 0, 0, 0, 0])])
     model = make_pipeline(StandardScaler(), LogisticRegression())
     assert cross_val_score(model, leaky, np.repeat([0, 1], COUNT), cv=5, scoring="roc_auc").mean() > 0.6

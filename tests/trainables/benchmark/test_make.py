@@ -96,13 +96,15 @@ def test_unknown_preset_names_the_nearest(tmp_path):
 
 def test_progress_ends_at_all(tmp_path):
     seen = []
-    made = make_benchmark(tmp_path / "data", "smoke", counts=TINY, progress=lambda done, all_: seen.append((done, all_)))
+    made = make_benchmark(
+        tmp_path / "data", "smoke", counts=TINY, progress=lambda done, all_: seen.append((done, all_))
+    )
     assert seen[-1] == (made.images, made.images)
     assert seen == sorted(seen)
 
 
 def test_an_error_half_way_leaves_nothing(tmp_path):
-    def stop(done: int, total: int) -> None:
+    def stop(*_: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -134,7 +136,9 @@ def test_workers_end_with_the_process_that_started_them(tmp_path):
         "show = lambda *_: print(*(child.pid for child in mp.active_children()), flush=True)\n"
         "make_benchmark(Path(sys.argv[1]), 'demo', workers=2, progress=show)"
     )
-    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "data")], stdout=subprocess.PIPE, text=True) as run:
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "data")], stdout=subprocess.PIPE, text=True
+    ) as run:
         workers = [Path("/proc", pid) for pid in run.stdout.readline().split()]
         run.kill()
     assert workers

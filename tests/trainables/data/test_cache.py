@@ -1,4 +1,3 @@
-import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +7,7 @@ import pytest
 from PIL import Image
 
 from trainables.contract import Split
-from trainables.data.cache import cached_pixels
+from trainables.data.cache import ImageFile, cached_pixels
 from trainables.data.folder import index_folder
 from trainables.data.preprocess import Preprocess
 from trainables.data.reader import Reader
@@ -43,7 +42,7 @@ def test_one_file_a_set_and_nothing_else_is_left(reader, tmp_path):
     assert names == [".lock", ".lock", ".npy", ".npy"]
 
 
-def test_the_cache_is_read_and_not_made_again(reader, folder, tmp_path):
+def test_the_cache_is_read_and_not_made_again(reader, folder):
     before = _pixels(reader)
     for file in (folder / "real/coco").iterdir():
         file.unlink()
@@ -115,9 +114,11 @@ def test_a_cache_that_is_no_folder_is_told(folder, tmp_path):
 
 
 def test_the_map_cannot_be_written_to(folder, tmp_path):
-    images = index_folder(folder, splits=ALL_TEST).sets()[0]
-    reader = Reader(index_folder(folder, splits=ALL_TEST), CROP, tmp_path / "cache")
-    reader.images([images.generator], Split.TEST)
+    manifest = index_folder(folder, splits=ALL_TEST)
+    coco = next(images for images in manifest.sets() if images.generator == "coco")
+    rows = manifest.usable[manifest.usable["generator"] == "coco"]
+    files = [ImageFile(folder / path, digest) for path, digest in zip(rows["path"], rows["digest"], strict=True)]
+    pixels = cached_pixels(coco, files, CROP, tmp_path / "cache")
+    assert isinstance(pixels, np.memmap)
     with pytest.raises(ValueError, match="read-only"):
-        cached_pixels(images, [], CROP, tmp_path / "cache")[0] = 0
-    assert os.listdir(tmp_path / "cache")
+        pixels[0] = 0

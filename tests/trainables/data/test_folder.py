@@ -78,7 +78,8 @@ def test_a_group_of_the_table_stays_together_without_splits(folder):
         (["real/ffhq/0.png,test", "real/ffhq/0.png,train"], "path,split", "listed twice"),
         (["real/ffhq/0.png,1"], "path,label", "the label of real/ffhq/0.png"),
         (["real/ffhq/0.png,coco"], "path,generator", "the generator of real/ffhq/0.png"),
-        (["real/ffhq/0.png,gan"], "path,family", "family"),
+        (["real/ffhq/0.png,gan"], "path,family", "two families"),
+        ([f"real/ffhq/{i}.png,gan" for i in range(4)], "path,family", "for real images"),
         (["fake/stylegan/0.png,dm"], "path,family", "two families"),
         (["real/ffhq/0.png,a,test", "real/ffhq/1.png,a,train"], "path,group,split", "divided between splits"),
         (["real/ffhq/0.png"], "file", "no column `path`"),
@@ -100,7 +101,7 @@ def test_the_same_bytes_in_two_generators_name_both_files(folder):
 def test_the_same_bytes_in_two_splits_are_refused(folder):
     shutil.copy(folder / "real/ffhq/0.png", folder / "real/ffhq/copy.png")
     _table(folder, ["real/ffhq/0.png,a,train", "real/ffhq/copy.png,b,test"], "path,group,split")
-    with pytest.raises(InputError, match="two splits: real/ffhq/0.png and real/ffhq/copy.png"):
+    with pytest.raises(InputError, match=r"two splits: real/ffhq/0.png and real/ffhq/copy.png"):
         index_folder(folder, splits=SPLITS)
 
 
@@ -181,7 +182,7 @@ def test_a_long_list_of_unusable_files_is_cut_with_a_count(folder, tmp_path):
 def test_an_image_smaller_than_the_crop_is_unusable_by_name(folder, tmp_path):
     noise(70, side=16).save(folder / "real/coco/small.png")
     index = tmp_path / "index.parquet"
-    with pytest.raises(InputError, match="real/coco/small.png: 16x16 pixels: smaller than the crop of 32x32"):
+    with pytest.raises(InputError, match=r"real/coco/small.png: 16x16 pixels: smaller than the crop of 32x32"):
         prepare(folder, splits=SPLITS, index=index, preprocess=Preprocess(size=32))
     assert prepare(folder, splits=SPLITS, index=index, preprocess=Preprocess(size=16)).problems.empty
     assert prepare(folder, splits=SPLITS, index=index, preprocess=Preprocess(size=32, fit="resize")).problems.empty

@@ -1,0 +1,80 @@
+"""What every adaptation of the registry must do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.trainables.toy import QUICK, context, toy_images
+from trainables.contract import AdaptationData, Config, Images, Outcome
+from trainables.detector import Detector
+from trainables.errors import LabelLeakError
+from trainables.registry import ADAPTATIONS, find
+from trainables.score import score
+
+pytestmark = pytest.mark.parametrize("kind", sorted(ADAPTATIONS))
+
+
+def _config(kind: str) -> Config:
+    config = find("adaptations", kind).config()
+    return config.model_copy(update={"recipe": QUICK}) if "recipe" in type(config).model_fields else config
+
+
+def _with_few(kind: str, data: AdaptationData) -> AdaptationData:
+    return replace(data, few=toy_images(8, seed=4, period=4)) if "few" in ADAPTATIONS[kind].traits else data
+
+
+def _adapt(kind: str, detector: Detector, data: AdaptationData, folder: Path, seed: int = 0) -> Outcome:
+    member: Any = find("adaptations", kind).load()
+    outcome: Outcome = member.adapt(_config(kind), detector, _with_few(kind, data), context(folder, seed))
+    return outcome
+
+
+def test_it_runs_without_target_labels(
+    kind: str, trained: Detector, data: AdaptationData, target: Images, tmp_path: Path
+) -> None:
+    for name in ("labels", "generators"):
+        with pytest.raises(LabelLeakError):
+            getattr(data.target, name)
+    outcome = _adapt(kind, trained, data, tmp_path)
+    scores = score(trained, target.pixels)
+    assert np.isfinite(scores).all()
+    assert all(np.isfinite(value) for value in outcome.metrics.values())
+    assert outcome.images > 0 or "identity" in ADAPTATIONS[kind].traits
+
+
+def test_one_seed_gives_one_result(
+    kind: str, copies: Callable[[], Detector], data: AdaptationData, target: Images, tmp_path: Path
+) -> None:
+    results = []
+    for run in ("first", "second"):
+        detector = copies()
+        outcome = _adapt(kind, detector, data, tmp_path / run)
+        results.append((score(detector, target.pixels), dict(outcome.metrics)))
+    assert np.array_equal(results[0][0], results[1][0])
+    assert results[0][1] == results[1][1]
+
+
+def test_identity_and_only_identity_changes_nothing(
+    kind: str, trained: Detector, data: AdaptationData, target: Images, tmp_path: Path
+) -> None:
+    before = score(trained, target.pixels)
+    _adapt(kind, trained, data, tmp_path)
+    same = np.array_equal(before, score(trained, target.pixels))
+    assert same == ("identity" in ADAPTATIONS[kind].traits)
+
+
+def test_it_writes_nowhere_but_in_its_folder(
+    kind: str, trained: Detector, data: AdaptationData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    outcome = _adapt(kind, trained, data, tmp_path / "cell")
+    assert not list(here.iterdir())
+    assert all((tmp_path / "cell" / name).is_file() for name in outcome.files)
