@@ -33,7 +33,7 @@ from orchestrator.store.records import Record, Status
 from orchestrator.store.state import LiveState, read_state
 from orchestrator.store.storage import check_storage, open_storage
 from orchestrator.store.target import Target
-from orchestrator.study.load import dump_study, load_study
+from orchestrator.study.load import dump_study, load_study, require_files
 from orchestrator.study.model import Study
 from trainables.errors import InputError
 
@@ -81,6 +81,7 @@ class Campaign:
         Raises:
             InputError: it cannot; the message says what to mend.
         """
+        require_files(self.study)
         data = self.study.data
         facts = [f"study `{self.study.name}` is valid"]
         if data.benchmark and not data.root.exists():
@@ -211,12 +212,13 @@ class Campaign:
         Raises:
             InputError: the study, its data or its storage cannot be used, or another driver is at work in it.
         """
+        require_files(self.study)
+        self.make_images(on_images)
+        plan = self.plan(only)  # before anything is written: a study that cannot be planned leaves no trace
         open_storage(self.storage)
         with DriverLock(self.storage, self.study.name) as lock:
             if lock.died:
                 _log.warning("driver pid %s on %s ended without a word; going on from the ledger", *_who(lock.died))
-            self.make_images(on_images)
-            plan = self.plan(only)
             write_bytes(self.folder / "study.yaml", dump_study(self.study).encode())
             self._keep_catalogue()
             mirror = Mirror(self.target)

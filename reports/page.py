@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ class ReportPaths:
         html: the page; open this.
         results_csv, results_parquet: one row a score cell, with intervals.
         gains_csv: every gain over every baseline, by pair and on average.
+        further: the page's other tables, as CSV.
         matrices: one CSV a detector, method and metric.
         figures: SVG files.
     """
@@ -37,12 +38,14 @@ class ReportPaths:
     results_csv: Path
     results_parquet: Path
     gains_csv: Path
-    matrices: list[Path] = field(default_factory=list)
-    figures: list[Path] = field(default_factory=list)
+    further: list[Path]
+    matrices: list[Path]
+    figures: list[Path]
 
     def files(self) -> list[Path]:
         """All of them, the page first."""
-        return [self.html, self.results_csv, self.results_parquet, self.gains_csv, *self.matrices, *self.figures]
+        tables = (self.results_csv, self.results_parquet, self.gains_csv, *self.further)
+        return [self.html, *tables, *self.matrices, *self.figures]
 
 
 def build_report(
@@ -77,18 +80,21 @@ def build_report(
     tell("drawing")
     drawings = {detector: _drawings(results, frames, detector) for detector in results.detectors}
     tell("writing")
-    paths = ReportPaths(
-        out / "report.html",
-        out / "results.csv",
-        out / "results.parquet",
-        out / "gains.csv",
-        [out / name for name, _ in _matrices(results)],
-        [],
+    _write(out / "report.html", page(study, results, frames, drawings, unusable))
+    write_bytes(out / "results.parquet", frames.grid.to_parquet(index=False), durable=False)
+    return ReportPaths(
+        html=out / "report.html",
+        results_csv=_write_table(out / "results.csv", frames.grid),
+        results_parquet=out / "results.parquet",
+        gains_csv=_write_table(out / "gains.csv", frames.gains),
+        further=[
+            _write_table(out / "summary.csv", frames.summary),
+            _write_table(out / "attacks.csv", frames.attacks),
+            _write_table(out / "costs.csv", frames.costs),
+        ],
+        matrices=list(_write_matrices(results, out)),
+        figures=list(_write_figures(results, drawings, out / "figures")),
     )
-    _write_tables(results, frames, paths)
-    paths.figures.extend(_write_figures(results, drawings, out / "figures"))
-    _write(paths.html, page(study, results, frames, drawings, unusable))
-    return paths
 
 
 def _silent(step: str) -> None:
@@ -123,22 +129,12 @@ def _drawings(results: Results, frames: Frames, detector: str) -> Drawings:
     )
 
 
-def _matrices(results: Results) -> Iterator[tuple[str, tuple[str, str, str]]]:
+def _write_matrices(results: Results, out: Path) -> Iterator[Path]:
     for detector in results.detectors:
         for adaptation in results.adaptations:
             for metric in MATRIX_METRICS:
-                yield f"matrix_{detector}_{adaptation}_{metric}.csv", (detector, adaptation, metric)
-
-
-def _write_tables(results: Results, frames: Frames, paths: ReportPaths) -> None:
-    _write(paths.results_csv, _csv(frames.grid))
-    write_bytes(paths.results_parquet, frames.grid.to_parquet(index=False), durable=False)
-    _write(paths.gains_csv, _csv(frames.gains))
-    _write(paths.html.with_name("summary.csv"), _csv(frames.summary))
-    _write(paths.html.with_name("attacks.csv"), _csv(frames.attacks))
-    _write(paths.html.with_name("costs.csv"), _csv(frames.costs))
-    for path, (_, place) in zip(paths.matrices, _matrices(results), strict=True):
-        _write(path, matrix_frame(results, *place).to_csv(lineterminator="\n"))
+                matrix = matrix_frame(results, detector, adaptation, metric).reset_index()
+                yield _write_table(out / f"matrix_{detector}_{adaptation}_{metric}.csv", matrix)
 
 
 def _write_figures(results: Results, drawings: Mapping[str, Drawings], folder: Path) -> Iterator[Path]:
@@ -152,8 +148,9 @@ def _write_figures(results: Results, drawings: Mapping[str, Drawings], folder: P
                 yield path
 
 
-def _csv(frame: pd.DataFrame) -> str:
-    return frame.to_csv(index=False, lineterminator="\n")
+def _write_table(path: Path, frame: pd.DataFrame) -> Path:
+    _write(path, frame.to_csv(index=False, lineterminator="\n"))
+    return path
 
 
 def _write(path: Path, text: str) -> None:

@@ -4,74 +4,31 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
+from trainables import selection
 from trainables.batches import Batch, Order
 from trainables.contract import Context, Images, Outcome, Unlabelled
 from trainables.detector import Detector, as_input
 from trainables.errors import InputError
 from trainables.metrics import detection_metrics
+from trainables.objective import SUPERVISED, Objective, TrainStep
 from trainables.recipe import Recipe
 from trainables.score import log_odds
 from trainables.seeding import seeded
-from trainables.selection import Rule, source_val
 
 Row = dict[str, float]
 
 
 class DivergedError(RuntimeError):
     """The loss became infinite or not a number; trying again with the same parameters will not help."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """What the terms of an objective see of one step.
-
-    Attributes:
-        features, logits, labels: (B, D), (B, C) and (B,) of the labelled source images.
-        target_features, target_logits: (B, D) and (B, C) of as many unlabelled target images.
-        progress: share of the whole training that is done, in [0, 1).
-        figures: scalars for the epoch's row that are no part of the loss; a term may add to it.
-    """
-
-    features: Tensor
-    logits: Tensor
-    labels: Tensor
-    target_features: Tensor
-    target_logits: Tensor
-    progress: float
-    figures: dict[str, Tensor] = field(default_factory=dict)
-
-
-Term = Callable[[Step], Tensor]
-
-
-def classification(step: Step) -> Tensor:
-    """Cross-entropy on the labelled source images."""
-    return functional.cross_entropy(step.logits, step.labels)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Objective:
-    """What is minimised: the sum of named terms, each with its weight in it.
-
-    Attributes:
-        terms: name → term; the names are the curves' columns.
-        modules: trained together with the detector (a domain discriminator), and dropped afterwards.
-    """
-
-    terms: Mapping[str, Term]
-    modules: Mapping[str, nn.Module] = field(default_factory=dict)
-
-
-SUPERVISED = Objective(terms={"classification": classification})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,9 +59,9 @@ class Trained(Protocol):
     def recipe(self) -> Recipe: ...
 
 
-def train(config: Trained, detector: Detector, train: Images, val: Images, context: Context) -> Outcome:
+def train(config: Trained, detector: Detector, source: Images, source_val: Images, context: Context) -> Outcome:
     """Supervised training of a fresh detector on the source: the train stage."""
-    return fit(detector, SUPERVISED, config.recipe, train, val, context).outcome()
+    return fit(detector, SUPERVISED, config.recipe, source, source_val, context).outcome()
 
 
 def fit(
@@ -116,7 +73,7 @@ def fit(
     context: Context,
     *,
     target: Unlabelled | None = None,
-    select: Rule = source_val,
+    select: selection.Rule = selection.source_val,
     checkpoint_every: int = 1,
 ) -> Fitted:
     """Train a detector in place; it ends with the weights of the epoch that the rule selects.
@@ -137,13 +94,22 @@ def fit(
         DivergedError: the loss is not finite.
     """
     order = _order(recipe, source, target, context)
-    step = _TrainStep(detector, objective)
+    step = TrainStep(detector, objective)
     model = context.prepare(step)
     optimiser = _optimiser(recipe, step)
+    training = _Training(
+        model=model,
+        optimiser=optimiser,
+        recipe=recipe,
+        order=order,
+        source=source,
+        target=target,
+        context=context,
+    )
     curves, best = _resume(step, optimiser, context)
     for epoch in range(len(curves), recipe.epochs):
         with seeded(context.seed, "epoch", epoch, context.rank):
-            row = _epoch(model, optimiser, recipe, order, epoch, source, target, context)
+            row = training.epoch(epoch)
         _agree(step, context)
         curves.append({"epoch": epoch + 1.0, **row, **_validation(detector, source_val, context)})
         if select(curves) == epoch:
@@ -152,35 +118,7 @@ def fit(
             context.save_state(_state(step, optimiser, curves, best))
         context.report(curves[-1])
     detector.load_state_dict(best)
-    images = recipe.epochs * order.steps * order.size * (2 if target is not None else 1)
-    return Fitted(curves=tuple(curves), chosen=select(curves), images=images)
-
-
-class _TrainStep(nn.Module):
-    """A whole step as one module, for data parallelism must see every parameter in one forward call."""
-
-    def __init__(self, detector: Detector, objective: Objective) -> None:
-        super().__init__()
-        self.detector = detector
-        self.others = nn.ModuleDict(dict(objective.modules))
-        self.terms = objective.terms
-
-    def forward(self, images: Tensor, labels: Tensor, progress: float) -> tuple[Tensor, dict[str, Tensor]]:
-        """Source images first, one a label, then those of the target; to the loss, and what it is made of."""
-        count = len(labels)
-        features = self.detector.features(images)
-        logits = self.detector.classify(features)
-        step = Step(
-            features=features[:count],
-            logits=logits[:count],
-            labels=labels,
-            target_features=features[count:],
-            target_logits=logits[count:],
-            progress=progress,
-        )
-        terms = {name: term(step) for name, term in self.terms.items()}
-        loss = torch.stack(list(terms.values())).sum()
-        return loss, {name: value.detach() for name, value in {"loss": loss, **terms, **step.figures}.items()}
+    return Fitted(curves=tuple(curves), chosen=select(curves), images=recipe.epochs * training.images)
 
 
 def _order(recipe: Recipe, source: Images, target: Unlabelled | None, context: Context) -> Order:
@@ -219,48 +157,56 @@ def _learning_rate(recipe: Recipe, progress: float) -> float:
     return recipe.learning_rate * (1 + math.cos(math.pi * progress)) / 2
 
 
-def _epoch(
-    model: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    recipe: Recipe,
-    order: Order,
-    epoch: int,
-    source: Images,
-    target: Unlabelled | None,
-    context: Context,
-) -> Row:
-    """One pass over the source: mean of every term, learning rate at the start, seconds and images a second."""
-    model.train()
-    started = time.perf_counter()
-    sums: dict[str, Tensor] = {}
-    for number, (of_source, of_target) in enumerate(order.epoch(epoch), start=epoch * order.steps):
-        progress = number / (recipe.epochs * order.steps)
-        for group in optimiser.param_groups:
-            group["lr"] = _learning_rate(recipe, progress)
-        images = as_input(_pixels(source, of_source, target, of_target), context.device)
-        labels = torch.from_numpy(source.labels[of_source.index]).to(context.device, non_blocking=True)
-        loss, figures = model(images, labels, progress)
-        optimiser.zero_grad(set_to_none=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Training:
+    """Everything an epoch needs."""
+
+    model: nn.Module
+    optimiser: torch.optim.Optimizer
+    recipe: Recipe
+    order: Order
+    source: Images
+    target: Unlabelled | None
+    context: Context
+
+    def epoch(self, epoch: int) -> Row:
+        """One pass over the source: mean of every term, learning rate at the start, seconds and images a second."""
+        self.model.train()
+        started = time.perf_counter()
+        sums: dict[str, Tensor] = {}
+        for number, (of_source, of_target) in enumerate(self.order.epoch(epoch), start=epoch * self.order.steps):
+            figures = self._step(of_source, of_target, number / (self.recipe.epochs * self.order.steps))
+            # Summed on the device and read once an epoch: a GPU never waits for the loop.
+            sums = {name: value + sums[name] if sums else value for name, value in figures.items()}
+        row = _means(sums, self.order.steps, self.context)
+        rate = _learning_rate(self.recipe, epoch / self.recipe.epochs)
+        if not all(math.isfinite(value) for value in row.values()):
+            raise DivergedError(f"the loss is not finite in epoch {epoch + 1}: {row}; learning rate {rate:g}")
+        seconds = time.perf_counter() - started
+        return {**row, "learning_rate": rate, "seconds": seconds, "images_per_second": self.images / seconds}
+
+    @property
+    def images(self) -> int:
+        """Images that pass through the model in an epoch, over all workers."""
+        return self.order.steps * self.order.size * (1 if self.target is None else 2)
+
+    def _step(self, of_source: Batch, of_target: Batch | None, progress: float) -> dict[str, Tensor]:
+        for group in self.optimiser.param_groups:
+            group["lr"] = _learning_rate(self.recipe, progress)
+        device = self.context.device
+        labels = torch.from_numpy(self.source.labels[of_source.index]).to(device, non_blocking=True)
+        loss, figures = self.model(as_input(self._pixels(of_source, of_target), device), labels, progress)
+        self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        optimiser.step()
-        # Summed on the device and read once an epoch: a GPU never waits for the loop.
-        sums = {name: value + sums[name] if sums else value for name, value in figures.items()}
-    row = _means(sums, order.steps, context)
-    rate = _learning_rate(recipe, epoch / recipe.epochs)
-    if not all(math.isfinite(value) for value in row.values()):
-        raise DivergedError(f"the loss is not finite in epoch {epoch + 1}: {row}; learning rate {rate:g}")
-    seconds = time.perf_counter() - started
-    images_seen = order.steps * order.size * (2 if target is not None else 1)
-    return {**row, "learning_rate": rate, "seconds": seconds, "images_per_second": images_seen / seconds}
+        self.optimiser.step()
+        named: dict[str, Tensor] = figures
+        return named
 
-
-def _pixels(
-    source: Images, of_source: Batch, target: Unlabelled | None, of_target: Batch | None
-) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    pixels = of_source.of(source.pixels)
-    if target is None or of_target is None:
-        return pixels
-    return np.concatenate([pixels, of_target.of(target.pixels)])
+    def _pixels(self, of_source: Batch, of_target: Batch | None) -> NDArray[np.uint8]:
+        pixels = of_source.of(self.source.pixels)
+        if self.target is None or of_target is None:
+            return pixels
+        return np.concatenate([pixels, of_target.of(self.target.pixels)])
 
 
 def _means(sums: Mapping[str, Tensor], steps: int, context: Context) -> Row:
@@ -289,13 +235,11 @@ def _validation(detector: Detector, images: Images, context: Context) -> Row:
     return {**kept, "val_loss": float(loss)}
 
 
-def _state(step: _TrainStep, optimiser: torch.optim.Optimizer, curves: list[Row], best: dict[str, Tensor]) -> Any:
+def _state(step: TrainStep, optimiser: torch.optim.Optimizer, curves: list[Row], best: dict[str, Tensor]) -> Any:
     return {"model": step.state_dict(), "optimiser": optimiser.state_dict(), "curves": curves, "best": best}
 
 
-def _resume(
-    step: _TrainStep, optimiser: torch.optim.Optimizer, context: Context
-) -> tuple[list[Row], dict[str, Tensor]]:
+def _resume(step: TrainStep, optimiser: torch.optim.Optimizer, context: Context) -> tuple[list[Row], dict[str, Tensor]]:
     state = context.load_state()
     if state is None:
         return [], {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -23,6 +24,9 @@ ENVIRONMENT = {
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # Tune's own state is never restored
     "TUNE_WARN_THRESHOLD_S": "60",
 }
+
+REACHABLE_WITHIN = 5.0
+"""Seconds."""
 
 
 @contextmanager
@@ -57,15 +61,26 @@ def _connect(address: str | None) -> None:
     import ray
 
     options: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
-    if address or "RAY_ADDRESS" in os.environ:
-        try:
-            ray.init(address=address, **options)
-        except (ConnectionError, ValueError) as error:
-            raise InputError(
-                "no Ray cluster answers", where="--address", value=address, fix="start one, or leave --address out"
-            ) from error
-    else:
+    if address is None and "RAY_ADDRESS" not in os.environ:
         ray.init(include_dashboard=False, **options)
+        return
+    if address and not _answers(address):
+        raise InputError(
+            "no Ray cluster answers", where="--address", value=address, fix="start one, or leave --address out"
+        )
+    ray.init(address=address, **options)
+
+
+def _answers(address: str) -> bool:
+    """Whether anything listens at ``host:port`` or ``ray://host:port``; Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdigit():
+        return address in ("auto", "local")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=REACHABLE_WITHIN).close()
+    except OSError:
+        return False
+    return True
 
 
 def _check_fit(resources: StageResources, cluster: Mapping[str, float]) -> None:

@@ -45,6 +45,21 @@ def dump_study(study: Study) -> str:
     return yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100)
 
 
+def require_files(study: Study) -> None:
+    """Raise unless the files that the study's members start from, such as weights, are there.
+
+    Raises:
+        InputError: one is not; the message names it.
+    """
+    for key in ("detectors", "adaptations", "corruptions", "attacks", "analyses"):
+        for position, choice in enumerate(getattr(study, key)):
+            for name, value in choice.config:
+                if isinstance(value, Path) and not value.is_file():
+                    where = f"{key}.{position}.{name}"
+                    fix = "put it there, or leave the key out; nothing is downloaded"
+                    raise InputError("there is no such file", where=where, value=str(value), fix=fix)
+
+
 def anchored(model: M, folder: Path) -> M:
     """The same model with every relative path in it taken from ``folder``."""
     base = folder.resolve()

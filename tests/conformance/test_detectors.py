@@ -14,7 +14,8 @@ from trainables.checkpoint import load_detector, save_detector
 from trainables.contract import Images
 from trainables.detector import Detector, as_input, frozen
 from trainables.errors import InputError
-from trainables.fit import SUPERVISED, fit
+from trainables.fit import fit
+from trainables.objective import SUPERVISED
 from trainables.recipe import Recipe
 from trainables.registry import DETECTORS, find
 from trainables.score import score

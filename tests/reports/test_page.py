@@ -141,6 +141,10 @@ def test_tables_beside_the_page_hold_what_it_shows(paths: ReportPaths) -> None:
     assert set(gains["baseline"]) == {"source_only", "recalibrate"}
 
 
+def test_every_file_is_named(paths: ReportPaths) -> None:
+    assert sorted(paths.files()) == sorted(path for path in paths.html.parent.rglob("*") if path.is_file())
+
+
 def test_figures_are_files_of_their_own(paths: ReportPaths) -> None:
     names = {path.name for path in paths.figures}
     assert names == {f"{name}_residual_cnn.svg" for name in ("matrix", "gains", "curves", "attack_pgd")}

@@ -11,7 +11,8 @@ import torch
 from tests.trainables.toy import context, toy_detector, toy_images
 from trainables.contract import AdaptationData, Images
 from trainables.detector import Detector
-from trainables.fit import SUPERVISED, fit
+from trainables.fit import fit
+from trainables.objective import SUPERVISED
 from trainables.recipe import Recipe
 
 

@@ -46,7 +46,7 @@ def test_pixels_become_floats_between_0_and_1() -> None:
     assert as_input(toy_images(2, seed=0).pixels).shape == (2, 3, 32, 32)
 
 
-def test_named_layers_are_the_ones_that_run_also_in_a_copy(images: torch.Tensor) -> None:
+def test_named_layers_are_the_ones_that_run_also_in_a_copy() -> None:
     detector = copy.deepcopy(toy_detector()).eval()
     parts = set(detector.modules())
     assert all(layer in parts for layer in detector.layers.values())

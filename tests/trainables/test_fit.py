@@ -15,8 +15,9 @@ from trainables.context import LocalContext
 from trainables.contract import Images
 from trainables.detector import Detector, as_input
 from trainables.errors import InputError
-from trainables.fit import SUPERVISED, DivergedError, Objective, Step, fit, train
+from trainables.fit import DivergedError, fit, train
 from trainables.metrics import detection_metrics
+from trainables.objective import SUPERVISED, Objective, Step
 from trainables.recipe import Recipe
 from trainables.score import score
 
@@ -68,7 +69,7 @@ def test_one_seed_gives_one_result_to_the_last_bit(source: Images, source_val: I
     assert not _equal(results[0], results[2])
 
 
-class Killed(RuntimeError):
+class KilledError(RuntimeError):
     pass
 
 
@@ -102,9 +103,9 @@ def test_a_killed_fit_goes_on_to_the_same_last_bit(
 
     def kill(row: Mapping[str, float]) -> None:
         if row["epoch"] == killed_after:
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         run(tmp_path / "killed", kill)
     resumed: list[Mapping[str, float]] = []
     fitted, weights = run(tmp_path / "killed", resumed.append)
@@ -172,7 +173,7 @@ def test_a_loss_that_is_not_finite_is_an_error_that_says_which(
     source: Images, source_val: Images, tmp_path: Path
 ) -> None:
     objective = Objective(terms={**SUPERVISED.terms, "broken": lambda step: step.logits.sum() * float("nan")})
-    with pytest.raises(DivergedError, match="epoch 1.*'broken': nan"):
+    with pytest.raises(DivergedError, match=r"epoch 1.*'broken': nan"):
         fit(toy_detector(), objective, QUICK, source, source_val, context(tmp_path))
     assert not list(tmp_path.iterdir())
 

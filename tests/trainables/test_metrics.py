@@ -92,7 +92,7 @@ def test_a_detector_that_calls_nothing_fake_has_no_precision_but_a_figure() -> N
     [([], []), ([0, 1], [0.5]), ([0, 2], [0.1, 0.2]), ([0, 1], [0.1, float("nan")]), ([0, 1], [0.1, 1.5])],
 )
 def test_what_is_no_set_of_scores_is_refused(labels: list[int], scores: list[float]) -> None:
-    with pytest.raises(ValueError, match="labels|scores"):
+    with pytest.raises(ValueError, match=r"labels|scores"):
         detection_metrics(labels, scores)
 
 

@@ -35,6 +35,5 @@ def test_global_generators_follow_the_seed_within_and_go_on_afterwards() -> None
 def test_global_generators_go_on_after_an_error() -> None:
     state = torch.random.get_rng_state()
     with pytest.raises(KeyError), seeded(0, "x"):
-        torch.rand(1)
-        raise KeyError
+        raise KeyError(torch.rand(1))
     assert torch.equal(torch.random.get_rng_state(), state)

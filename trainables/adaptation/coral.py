@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from trainables.detector import Detector
-    from trainables.fit import Step
+    from trainables.objective import Step
 
 
 class Config(MemberConfig):
@@ -36,8 +36,9 @@ class Config(MemberConfig):
 
 def adapt(config: Config, detector: Detector, data: AdaptationData, context: Context) -> Outcome:
     """Minimise cross-entropy on the source plus the weighted CORAL distance of the features."""
-    from trainables.fit import SUPERVISED, Objective, fit
+    from trainables.fit import fit
     from trainables.losses import coral
+    from trainables.objective import SUPERVISED, Objective
 
     def alignment(step: Step) -> Tensor:
         return config.weight * coral(step.features, step.target_features)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from trainables.detector import Detector
-    from trainables.fit import Step
+    from trainables.objective import Step
 
 
 class Config(MemberConfig):
@@ -43,8 +43,9 @@ def adapt(config: Config, detector: Detector, data: AdaptationData, context: Con
 
     The curves carry the discriminator's accuracy: near 1 the domains are still apart, at .5 it cannot tell them.
     """
-    from trainables.fit import SUPERVISED, Objective, fit
+    from trainables.fit import fit
     from trainables.losses import domain_adversarial
+    from trainables.objective import SUPERVISED, Objective
 
     discriminator = _discriminator(detector.feature_dim, config.hidden, context.seed)
 

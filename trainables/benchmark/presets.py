@@ -76,8 +76,8 @@ _DEMO = Preset(
     generators={
         "tconv": {"strength": 0.02, "detail": 0.15},
         "nearest": {"strength": 0.02, "detail": 0.05},
-        "bilinear": {"detail": -0.5},
-        "latent8": {"strength": 0.08, "detail": -0.15},
+        "bilinear": {"detail": -0.55},
+        "latent8": {"strength": 0.06, "detail": -0.55},
     },
     shared=0.7,
 )
@@ -93,8 +93,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             generators={
                 "tconv": {"strength": 0.015, "detail": 0.15},
                 "nearest": {"strength": 0.015, "detail": 0.05},
-                "bilinear": {"detail": -0.30},
-                "latent8": {"strength": 0.03, "detail": -0.10},
+                "bilinear": {"detail": -0.45},
+                "latent8": {"strength": 0.05, "detail": -0.45},
             },
             shared=0.7,
             quality=(60, 85),

@@ -19,6 +19,10 @@ BAD = {
     "two of one name": ({"detectors": [{"kind": "residual_cnn", "width": w} for w in (4, 6)]}, ["detectors.1.name"]),
     "seed twice": ({"seeds": [1, 1]}, ["seeds.1", "listed twice"]),
     "negative budget": ({"attacks": [{"kind": "pgd", "epsilons": [-1]}]}, ["attacks.0.epsilons.0", "-1"]),
+    "weights missing": (
+        {"detectors": [{"kind": "resnet18", "weights": "w.safetensors"}]},
+        ["detectors.0.weights", "no such file", "w.safetensors"],
+    ),
     "no images": ({"data": {"root": "nowhere"}}, ["data", "nowhere"]),
     "storage on s3": ({"storage": "s3://bucket/results"}, ["storage", "s3://bucket/results"]),
     "storage in a file": ({"storage": "study.yaml/results"}, ["storage", "study.yaml"]),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+import signal
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from orchestrator.plan.cells import Cell, Stage, Tags
+from orchestrator.plan.cells import Cell, CellId, Stage, Tags
 from orchestrator.plan.graph import Plan, plan_of
 from orchestrator.plan.jobs import Job
 from orchestrator.run.execute import ContextFactory, failure_of, record_of
@@ -58,3 +61,38 @@ def executed(root: Path) -> list[str]:
     """Names of the cells that were worked on, in order."""
     log = root / "executed.txt"
     return log.read_text().split() if log.exists() else []
+
+
+def die_once_at(name: str) -> Callable[[Job, Place, ContextFactory], Sequence[Record]]:
+    """Work whose process is killed at the first attempt at the cell of this name."""
+
+    def work(job: Job, place: Place, contexts: ContextFactory) -> Sequence[Record]:
+        marker = place.storage / "died"
+        if job.cells[0].name == name and not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return succeed(job, place, contexts)
+
+    return work
+
+
+class Told:
+    """A listener that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[Any, ...]] = []
+
+    def begin(self, plan: Plan, done: Mapping[CellId, Record]) -> None:
+        self.events.append(("begin", len(plan), len(done)))
+
+    def started(self, cell: Cell) -> None:
+        self.events.append(("started", cell.name))
+
+    def progress(self, cell: Cell, row: Mapping[str, float]) -> None:
+        self.events.append(("progress", cell.name, dict(row)))
+
+    def finished(self, record: Record) -> None:
+        self.events.append(("finished", record.name, record.status))
+
+    def end(self) -> None:
+        self.events.append(("end",))

@@ -9,29 +9,7 @@ from orchestrator.run.serial import run_serially
 from orchestrator.run.wire import pack_job, pack_records, unpack_job, unpack_records
 from orchestrator.store.ledger import Ledger
 from orchestrator.store.records import Failure, Status
-from tests.orchestrator.run.made_up import executed, fail_at, grid, succeed
-
-
-class Told:
-    """A listener that keeps what it is told."""
-
-    def __init__(self):
-        self.events = []
-
-    def begin(self, plan, done):
-        self.events.append(("begin", len(plan), len(done)))
-
-    def started(self, cell):
-        self.events.append(("started", cell.name))
-
-    def progress(self, cell, row):
-        self.events.append(("progress", cell.name, dict(row)))
-
-    def finished(self, record):
-        self.events.append(("finished", record.name, record.status))
-
-    def end(self):
-        self.events.append(("end",))
+from tests.orchestrator.run.made_up import Told, executed, fail_at, grid, succeed
 
 
 def test_everything_is_run_once_and_a_second_run_does_nothing(make_run, tmp_path):

@@ -14,8 +14,9 @@ from tests.trainables.toy import QUICK, context
 from trainables.adaptation import coral, dann
 from trainables.contract import AdaptationData
 from trainables.detector import Detector
-from trainables.fit import SUPERVISED, fit
+from trainables.fit import fit
 from trainables.losses import coral as coral_distance
+from trainables.objective import SUPERVISED
 from trainables.recipe import Recipe
 from trainables.score import infer
 

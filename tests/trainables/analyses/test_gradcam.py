@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -57,12 +58,7 @@ def test_it_writes_a_panel_and_maps_of_every_group_target_and_layer(
         assert min(panel.size) > 400
         assert len(panel.convert("RGB").getcolors(2**20)) > 1000
     with np.load(tmp_path / "cell" / "maps.npz") as maps:
-        names = {
-            f"{g}/{t}/{b}"
-            for g in ("real", "seen_fake", "unseen_fake")
-            for t in ("fake", "real")
-            for b in CONFIG.layers
-        }
+        names = set(map("/".join, product(("real", "seen_fake", "unseen_fake"), ("fake", "real"), CONFIG.layers)))
         assert names <= set(maps)
         for name in names:
             assert maps[name].shape == (5, 32, 32)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def test_budgets_are_kept_and_larger_ones_are_not_weaker(outcome: Outcome) -> No
     accuracies = [outcome.metrics[f"robust_accuracy_eps{epsilon}"] for epsilon in EPSILONS]
     assert accuracies == sorted(accuracies, reverse=True)
     assert accuracies[-1] < accuracies[0]
-    for smaller, larger in zip(EPSILONS, EPSILONS[1:], strict=False):
+    for smaller, larger in pairwise(EPSILONS):
         for before, after in zip(rows[smaller], rows[larger], strict=True):
             sign = 1 if after["label"] else -1
             assert sign * after["adversarial_score"] <= sign * before["adversarial_score"]
