@@ -23,7 +23,7 @@ from trainables.objective import SUPERVISED
 from trainables.recipe import Recipe
 from trainables.registry import find
 
-COUNT, SIZE, REPETITIONS, BAR = 1024, 64, 7, 0.95
+COUNT, SIZE, REPETITIONS, BAR = 512, 64, 21, 0.95
 RECIPE = Recipe(epochs=1, batch=64)
 
 

@@ -33,6 +33,7 @@ from orchestrator.store.records import Record, Status
 from orchestrator.store.state import LiveState, read_state
 from orchestrator.store.storage import check_storage, open_storage
 from orchestrator.store.target import Target
+from orchestrator.study.inputs import content_name, input_files
 from orchestrator.study.load import dump_study, load_study, require_files
 from orchestrator.study.model import Study
 from trainables.errors import InputError
@@ -152,6 +153,14 @@ class Campaign:
         unusable = self.manifest.problems[["path", "problem"]].values.tolist()
         write_json(self._catalogue_file, {"sets": self.catalogue.to_json(), "unusable": unusable})
 
+    def _keep_inputs(self) -> None:
+        """Copy the files that the study names into the storage, where every worker finds them."""
+        for detector in self.study.detectors:
+            for key, path in input_files(detector.config):
+                kept = self.place().inputs / content_name(path, key)
+                if not kept.exists():
+                    write_bytes(kept, path.read_bytes())
+
     @cached_property
     def _kept(self) -> dict[str, Any] | None:
         return json.loads(self._catalogue_file.read_bytes()) if self._catalogue_file.exists() else None
@@ -221,6 +230,7 @@ class Campaign:
                 _log.warning("driver pid %s on %s ended without a word; going on from the ledger", *_who(lock.died))
             write_bytes(self.folder / "study.yaml", dump_study(self.study).encode())
             self._keep_catalogue()
+            self._keep_inputs()
             mirror = Mirror(self.target)
             state = LiveState(self.storage, self.study.name)
             try:

@@ -18,6 +18,7 @@ from orchestrator.plan.jobs import Job
 from orchestrator.run.place import Place
 from orchestrator.store.records import Failure, Record, Status
 from orchestrator.store.tables import ATTACKS, ROWS_FILE, SCORES_FILE, Column, write_rows, write_scores
+from orchestrator.study.inputs import placed
 from trainables.contract import AdaptationData, Context, Images, Outcome, Split
 from trainables.registry import find
 
@@ -114,7 +115,8 @@ def _train(cell: Cell, bench: _Bench, context: Context) -> Outcome:
     from trainables.fit import train
 
     parameters = cell.params["detector"]
-    config: Any = find("detectors", cell.method).config.model_validate(parameters)
+    assert isinstance(parameters, dict)
+    config: Any = find("detectors", cell.method).config.model_validate(placed(parameters, bench.place.inputs))
     reader = bench.place.reader()
     generators = [*_names(cell, "reals"), str(cell.params["source"])]
     detector = build_detector(cell.method, config, seed=context.seed)

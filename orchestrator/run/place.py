@@ -38,6 +38,11 @@ class Place:
         """The cells' folders."""
         return Artifacts(self.storage)
 
+    @property
+    def inputs(self) -> Path:
+        """The folder of files that the study names, under the names of their contents."""
+        return self.storage / "inputs"
+
     def folder(self, cell: CellId) -> Path:
         """A cell's own folder, there to be written to."""
         folder = self.artifacts.folder(cell)

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from orchestrator.study.checks import Names, Slug, distinct, known, local_folder, tracking_address
+from orchestrator.study.inputs import parameters
 from trainables.contract import Config
 from trainables.data.preprocess import Preprocess
 from trainables.data.splits import Fractions
@@ -52,8 +53,8 @@ class Choice(Config):
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What determines the member's result: its config, as plain JSON."""
-        return self.config.model_dump(mode="json")
+        """What determines the member's result: its config as plain JSON, files by their content."""
+        return parameters(self.config)
 
     @model_validator(mode="before")
     @classmethod
@@ -75,7 +76,7 @@ class Choice(Config):
     @model_serializer
     def _flat(self) -> dict[str, Any]:
         own = {key: getattr(self, key) for key in type(self).model_fields if key != "config"}
-        return {**own, **self.parameters}
+        return {**own, **self.config.model_dump(mode="json")}
 
 
 class DetectorChoice(Choice):

@@ -20,7 +20,7 @@ class Config(MemberConfig):
         detail: gain of fine detail, negative for a deficit.
     """
 
-    detail: float = Field(default=-0.35, ge=-1, le=1)
+    detail: float = Field(default=-0.55, ge=-1, le=1)
 
 
 def fingerprint(config: Config, image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:

@@ -20,8 +20,8 @@ class Config(MemberConfig):
         detail: gain of fine detail, negative for a deficit.
     """
 
-    strength: float = Field(default=0.04, ge=0, le=1)
-    detail: float = Field(default=-0.10, ge=-1, le=1)
+    strength: float = Field(default=0.06, ge=0, le=1)
+    detail: float = Field(default=-0.55, ge=-1, le=1)
 
 
 def fingerprint(config: Config, image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
