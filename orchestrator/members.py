@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
-import pkgutil
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+import search_spaces
 from orchestrator.show import table
 from trainables.registry import REGISTRIES
 
@@ -92,8 +92,6 @@ def _attribute_docs(config: type[BaseModel]) -> Mapping[str, str]:
 
 
 def _spaces() -> Iterator[tuple[str, str]]:
-    import search_spaces
-
-    for module in pkgutil.iter_modules(search_spaces.__path__):
-        doc = importlib.import_module(f"search_spaces.{module.name}").__doc__ or ""
-        yield module.name, doc.strip().partition("\n")[0]
+    for name in search_spaces.names():
+        doc = importlib.import_module(f"search_spaces.{name}").__doc__ or ""
+        yield name, doc.strip().partition("\n")[0]

@@ -1,0 +1,47 @@
+"""Where Optuna looks for the parameters of a member: one file a member, named like it.
+
+Each holds ``space(trial) -> dict``: a define-by-run Optuna space over fields of the member's ``Config``. What it leaves
+out keeps its default. Nothing here imports Optuna: the trial is handed in.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from trainables.errors import InputError, nearest
+
+
+class Trial(Protocol):
+    """The part of ``optuna.trial.Trial`` that spaces use."""
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        """A number in [low, high]."""
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+        """An integer in [low, high]."""
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """One of the choices."""
+
+
+Space = Callable[[Trial], Mapping[str, Any]]
+
+
+def names() -> tuple[str, ...]:
+    """The members that have a space."""
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
+
+
+def find_space(name: str) -> Space:
+    """The space of a member.
+
+    Raises:
+        InputError: it has none.
+    """
+    if name not in names():
+        raise InputError("this member has no search space", value=name, fix=nearest(name, names()))
+    space: Space = importlib.import_module(f"{__name__}.{name}").space
+    return space
