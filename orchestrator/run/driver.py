@@ -124,6 +124,11 @@ class Run:
         for listener in self._listeners:
             listener.progress(self.plan.cells[cell], row)
 
+    def tick(self) -> None:
+        """Nothing has come back; let the listeners catch up."""
+        for listener in self._listeners:
+            listener.tick()
+
     def finish(self, job: Job, records: Sequence[Record]) -> None:
         """A job has come back: commit its records, unlock what waits for them, block what cannot run any more."""
         told = {record.cell for record in records}

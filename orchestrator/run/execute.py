@@ -35,15 +35,17 @@ def execute(job: Job, place: Place, context_for: ContextFactory) -> list[Record]
     """Run the cells of a job one after the other, a model's scores while it is still on the device.
 
     A cell that raises becomes a failed record; the job goes on unless it was the model. Each finished cell leaves its
-    record in its own folder, so that a driver that died before committing it can take it up.
+    record in its own folder, so that a driver that died before committing it can take it up, and so that a worker that
+    died takes only its unfinished cell with it: the job's next worker does not run the others again.
 
     Returns:
-        A record for every cell that was run.
+        A record for every cell of the job, up to a model that failed.
     """
     bench = _Bench(place, context_for)
+    left = {record.cell: record for record in place.artifacts.left_behind(cell.id for cell in job.cells)}
     records = []
     for cell in job.cells:
-        record = _attempt(cell, bench)
+        record = left.get(cell.id) or _attempt(cell, bench)
         records.append(record)
         if record.status is not Status.DONE and cell.stage.makes_model:
             break

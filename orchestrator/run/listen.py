@@ -25,5 +25,8 @@ class Listener(Protocol):
     def finished(self, record: Record) -> None:
         """A cell is in the ledger: done, failed or blocked."""
 
+    def tick(self) -> None:
+        """Nothing has happened; called now and then, so that what is shown does not lag behind the last event."""
+
     def end(self) -> None:
         """The run is over, complete or not."""

@@ -47,8 +47,6 @@ def _wave(run: Run, which: Lane, tasks: Any, cluster: Mapping[str, float]) -> No
     from orchestrator.run.search import PlanSearch, Progress
 
     search = PlanSearch(run, which)
-    folder = run.place.storage / "tune"
-    name = f"{which}-{uuid.uuid4().hex[:8]}"
     tuner = tune.Tuner(
         _trainable(run, which),
         tune_config=tune.TuneConfig(
@@ -58,8 +56,8 @@ def _wave(run: Run, which: Lane, tasks: Any, cluster: Mapping[str, float]) -> No
             max_concurrent_trials=_concurrent(run, which, cluster),
         ),
         run_config=tune.RunConfig(
-            name=name,
-            storage_path=str(folder),
+            name=f"{which}-{uuid.uuid4().hex[:8]}",
+            storage_path=str(run.place.scratch),
             verbose=0,
             callbacks=[Progress(search, run, tasks)],
             failure_config=tune.FailureConfig(max_failures=RETRIES),
@@ -68,7 +66,7 @@ def _wave(run: Run, which: Lane, tasks: Any, cluster: Mapping[str, float]) -> No
     try:
         tuner.fit()
     finally:
-        shutil.rmtree(folder / name, ignore_errors=True)
+        shutil.rmtree(run.place.scratch, ignore_errors=True)
 
 
 def _trainable(run: Run, which: Lane) -> Any:

@@ -43,6 +43,11 @@ class Place:
         """The folder of files that the study names, under the names of their contents."""
         return self.storage / "inputs"
 
+    @property
+    def scratch(self) -> Path:
+        """Ray's own books of the present run: never read again, cleared when the run ends."""
+        return self.storage / "ray"
+
     def folder(self, cell: CellId) -> Path:
         """A cell's own folder, there to be written to."""
         folder = self.artifacts.folder(cell)

@@ -68,8 +68,11 @@ class PlainView:
             self._tell(f"done {record.name} {figure(record.metrics)}".rstrip())
         else:
             self._quiet["scored" if record.status is Status.DONE else "blocked"] += 1
-            if self._tally.clock() - self._told >= SUMMARY_EVERY:
-                self._sum_up()
+            self.tick()
+
+    def tick(self) -> None:
+        if self._quiet and self._tally.clock() - self._told >= SUMMARY_EVERY:
+            self._sum_up()
 
     def end(self) -> None:
         if self._quiet:
@@ -122,6 +125,9 @@ class LiveView:
     def finished(self, record: Record) -> None:
         with self._lock:
             self._tally.finished(record)
+
+    def tick(self) -> None:
+        """Nothing: rich draws by its own clock."""
 
     def end(self) -> None:
         with self._lock:

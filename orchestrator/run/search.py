@@ -73,6 +73,7 @@ class Progress(Callback):
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Start and collect attack and analysis tasks where there is room beside the trials."""
         self._tasks.poll()
+        self._run.tick()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial has a process."""

@@ -56,6 +56,7 @@ class TaskPool:
         self.poll()
         while self._out:
             self.poll(timeout=1.0)
+            self._run.tick()
 
     def _has_room(self) -> bool:
         """Whether a task would start at once, or nearly: one waits, so that no CPU idles between two."""

@@ -86,6 +86,9 @@ class Mirror:
         """A cell is in the ledger."""
         self._give(_putting(record))
 
+    def tick(self) -> None:
+        """Nothing: the mirror's thread has a clock of its own."""
+
     def end(self) -> None:
         """The run is over; the parent run stays open until ``finish``."""
 

@@ -142,7 +142,9 @@ def test_checking_a_good_study_tells_what_was_found(study):
 def test_ctrl_c_gives_130_and_one_line_and_the_run_can_go_on(study):
     file = study(train_generators=["tconv", "nearest", "bilinear"], seeds=[0, 1, 2])
     command = [sys.executable, "-m", "orchestrator", "run", str(file), "--executor", "serial"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    # A shell that runs the tests in the background has them ignore Ctrl-C, and their children inherit that.
+    heeding = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **heeding) as process:
         for line in process.stdout:
             if "] done" in line:
                 process.send_signal(signal.SIGINT)

@@ -94,5 +94,8 @@ class Told:
     def finished(self, record: Record) -> None:
         self.events.append(("finished", record.name, record.status))
 
+    def tick(self) -> None:
+        pass
+
     def end(self) -> None:
         self.events.append(("end",))

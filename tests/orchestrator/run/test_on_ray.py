@@ -66,9 +66,10 @@ def test_listeners_hear_of_what_happens_in_other_processes(make_run):
 
 
 @pytest.mark.usefixtures("local_ray")
-def test_tune_leaves_nothing_behind(make_run, tmp_path):
-    run_on_ray(make_run(grid(1, 1)))
-    assert not list((tmp_path / "tune").iterdir())
+def test_ray_leaves_nothing_behind(make_run, tmp_path):
+    run = make_run(grid(1, 1))
+    run_on_ray(run)
+    assert not run.place.scratch.exists()
 
 
 def test_a_request_that_does_not_fit_is_refused_before_anything_starts():
