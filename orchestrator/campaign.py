@@ -25,7 +25,6 @@ from orchestrator.run.place import Place
 from orchestrator.run.provenance import provenance
 from orchestrator.standing import CheckReport, StageStatus, StatusReport
 from orchestrator.store.artifacts import Artifacts
-from orchestrator.store.atomic import write_bytes, write_json
 from orchestrator.store.ledger import Ledger
 from orchestrator.store.lock import DriverLock
 from orchestrator.store.mirror import Mirror
@@ -37,6 +36,7 @@ from orchestrator.study.inputs import content_name, input_files
 from orchestrator.study.load import dump_study, load_study, require_files
 from orchestrator.study.model import Study
 from trainables.errors import InputError
+from trainables.writing import write_bytes, write_json
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -22,10 +22,12 @@ class Verbs(TyperGroup):
         except InputError as error:
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(2) from None
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
+            from orchestrator.run.stop import Terminated
+
             again = ": what is done is kept, and the same command takes up the rest"
             typer.echo(f"interrupted{again if ctx.invoked_subcommand == 'run' else ''}", err=True)
-            raise typer.Exit(130) from None
+            raise typer.Exit(143 if isinstance(stop, Terminated) else 130) from None
 
 
 class Executor(StrEnum):
@@ -68,7 +70,7 @@ def orchestrator() -> None:
       orchestrator run    studies/demo.yaml     run it, or what is left of it
       orchestrator report studies/demo.yaml     one HTML page with all results
 
-    Exit codes: 0 all is well, 1 some cells failed, 2 something you can mend, 130 interrupted.
+    Exit codes: 0 all is well, 1 some cells failed, 2 something you can mend, 130 or 143 interrupted.
     """
 
 
@@ -131,9 +133,10 @@ def run(
     from orchestrator import show
     from orchestrator.campaign import Campaign
     from orchestrator.run.progress import view_for
+    from orchestrator.run.stop import terminable
 
     campaign = Campaign.open(study)
-    with show.counting("making images") as on_images:
+    with terminable(), show.counting("making images") as on_images:
         summary = campaign.run(
             only=only or (),
             executor=executor.value,

@@ -10,13 +10,13 @@ from typing import Any
 import pandas as pd
 
 from orchestrator.plan.cells import Cell, CellId
-from orchestrator.store.atomic import write_bytes
 from orchestrator.store.records import Record
 from reports.figures import attack_figure, curves_figure, gains_figure, matrices_figure, standalone
 from reports.frames import cost_frame, curve_frame, failure_frame, gains_frame, grid_frame, matrix_frame, summary_frame
 from reports.layout import Drawings, Frames, page
 from reports.results import Folders, Progress, Results, load_results
 from reports.robustness import attack_frames
+from trainables.writing import write_bytes
 
 MATRIX_METRICS = ("accuracy", "auroc")
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +23,7 @@ from trainables.data.preprocess import Preprocess
 from trainables.detector import Detector
 from trainables.errors import InputError
 from trainables.registry import find
+from trainables.writing import write_bytes
 
 WEIGHTS, CARD = "model.safetensors", "model.json"
 
@@ -68,8 +68,8 @@ def save_detector(folder: Path, detector: Detector, card: Mapping[str, Any]) -> 
     """
     weights = save({name: _plain(tensor) for name, tensor in detector.state_dict().items()})
     written = Card(**{"classes": detector.classes, **card, "weights": hashlib.sha256(weights).hexdigest()})
-    write_atomically(folder / WEIGHTS, weights)
-    write_atomically(folder / CARD, (written.model_dump_json(indent=2) + "\n").encode())
+    write_bytes(folder / WEIGHTS, weights)
+    write_bytes(folder / CARD, (written.model_dump_json(indent=2) + "\n").encode())
 
 
 def load_detector(folder: Path, *, device: str = "cpu") -> tuple[Detector, dict[str, Any]]:
@@ -128,7 +128,7 @@ def save_state(path: Path, tree: Tree) -> None:
     """Write a tree of tensors, numbers and strings as one safetensors file."""
     tensors: dict[str, Tensor] = {}
     skeleton = json.dumps(_pack(tree, tensors))
-    write_atomically(path, save(tensors, metadata={"tree": skeleton}))
+    write_bytes(path, save(tensors, metadata={"tree": skeleton}))
 
 
 def load_state(path: Path) -> Tree | None:
@@ -182,14 +182,3 @@ def _unpack(packed: Any, tensors: Mapping[str, Tensor]) -> Tree:
 def _plain(tensor: Tensor) -> Tensor:
     # A copy: safetensors refuses tensors that share memory, and a state may hold one tensor twice.
     return tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, or a crash at any moment, finds the old content or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

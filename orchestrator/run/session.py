@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from orchestrator.run.stop import keeping_handlers
 from orchestrator.study.model import StageResources
 from trainables.errors import InputError
 
@@ -46,7 +47,8 @@ def connected(address: str | None, resources: StageResources) -> Iterator[Mappin
 
     already = ray.is_initialized()
     if not already:
-        _connect(address)
+        with keeping_handlers():  # Ray would answer SIGTERM itself
+            _connect(address)
     try:
         cluster: Mapping[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         if address is None and "RAY_ADDRESS" not in os.environ:

@@ -9,8 +9,8 @@ from typing import Any
 
 from orchestrator.plan.cells import Cell, Stage, Tags
 from orchestrator.plan.jobs import Job
-from orchestrator.store.atomic import plain
 from orchestrator.store.records import Record
+from trainables.writing import plain
 
 
 def pack_job(job: Job) -> str:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.plan.cells import CellId
-from orchestrator.store.atomic import write_json
 from orchestrator.store.records import Record, Status
+from trainables.writing import write_json
 
 RECORD = "record.json"
 _log = logging.getLogger(__name__)

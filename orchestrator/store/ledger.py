@@ -15,9 +15,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from orchestrator.plan.cells import CellId
-from orchestrator.store.atomic import atomic, plain, remove_temporaries
 from orchestrator.store.records import Record
 from trainables.errors import InputError
+from trainables.writing import plain, remove_temporaries, write_bytes
 
 _FORMAT = 1
 _MANY = 16
@@ -93,8 +93,7 @@ class Ledger:
         name = f"{int(last.split('-')[0]) + 1:08d}-{secrets.token_hex(3)}.jsonl"
         lines = [json.dumps(record.to_json(), separators=(",", ":"), default=plain) for record in records]
         header = json.dumps({"format": _FORMAT, "records": len(lines)})
-        with atomic(self.folder / name) as file:
-            file.write("\n".join([header, *lines, ""]).encode())
+        write_bytes(self.folder / name, "\n".join([header, *lines, ""]).encode())
         self._seen.add(name)
 
 

@@ -14,8 +14,8 @@ from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
-from orchestrator.store.atomic import write_json
 from trainables.errors import InputError
+from trainables.writing import write_json
 
 # Longer than the moment for which `holder` looks at the lock.
 _PATIENCE = 1.0

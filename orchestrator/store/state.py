@@ -15,9 +15,9 @@ from typing import Any
 
 from orchestrator.plan.cells import Cell, CellId
 from orchestrator.plan.graph import Plan
-from orchestrator.store.atomic import write_json
 from orchestrator.store.lock import holder
 from orchestrator.store.records import Record
+from trainables.writing import write_json
 
 _INTERVAL = 1.0
 

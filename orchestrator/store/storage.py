@@ -6,8 +6,8 @@ import os
 import re
 from pathlib import Path
 
-from orchestrator.store.atomic import write_bytes
 from trainables.errors import InputError
+from trainables.writing import write_bytes
 
 # A URI that has been through `Path` has lost a slash, and may have been put behind a folder.
 _REMOTE = re.compile(r"(?:^|/)(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/")

@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from orchestrator.plan.cells import CellId, Stage, Tags
-from orchestrator.store.atomic import write_bytes
 from orchestrator.store.records import Record, Status
+from trainables.writing import write_bytes
 
 SCORES_FILE, ROWS_FILE = "scores.parquet", "rows.parquet"
 

@@ -61,8 +61,8 @@ def analyse(config: Config, detector: Detector, groups: Mapping[str, Images], co
     Raises:
         InputError: a layer that the detector does not have, or no images.
     """
-    from trainables.checkpoint import write_atomically
     from trainables.score import score
+    from trainables.writing import write_bytes
 
     layers = _layers(config, detector)
     chosen = {name: _smallest_ids(images, config.images_per_group) for name, images in groups.items() if len(images)}
@@ -76,8 +76,8 @@ def analyse(config: Config, detector: Detector, groups: Mapping[str, Images], co
             for layer in layers:
                 maps[group, target, layer] = _cam(detector, layer, images, CLASSES[target], context.device)
     panel = _panel(config, chosen, scores, maps, layers)
-    write_atomically(context.folder / PANEL, _png(panel))
-    write_atomically(context.folder / MAPS, _npz(chosen, scores, maps))
+    write_bytes(context.folder / PANEL, _png(panel))
+    write_bytes(context.folder / MAPS, _npz(chosen, scores, maps))
     rows = [{"group": g, "target": t, "layer": name, **figures(m)} for (g, t, name), m in maps.items()]
     return Outcome(
         metrics=_metrics(rows, config.targets[0]),

@@ -18,8 +18,8 @@ from trainables.benchmark.images import ImageSpec, Row, image_specs, make_image
 from trainables.benchmark.presets import Preset, find_preset
 from trainables.benchmark.workers import map_in_processes
 from trainables.contract import Split
-from trainables.data.writing import atomic_file, writing_in
 from trainables.errors import InputError
+from trainables.writing import atomic_file, writing
 
 RECIPE = "benchmark.json"
 MANIFEST = "manifest.csv"
@@ -82,7 +82,7 @@ def make_benchmark(
     knobs = find_preset(preset).resized(counts, image_size)
     specs = list(image_specs(knobs))
     recipe = {"version": VERSION, "preset": preset, "seed": seed, "knobs": knobs.model_dump(mode="json")}
-    with writing_in(root.parent):
+    with writing(root.parent):
         root.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(root.parent / f".{root.name}.lock"):
             made = not _is_there(root, recipe)

@@ -19,8 +19,8 @@ from trainables.data.preprocess import Preprocess
 from trainables.data.sets import ImageSet
 from trainables.data.stack import open_pixels
 from trainables.data.threads import map_in_threads
-from trainables.data.writing import atomic_file, writing_in
 from trainables.errors import InputError
+from trainables.writing import atomic_file, writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def cached_pixels(
     """
     target = cache / f"{_key(images, preprocess)}.npy"
     if not target.exists():
-        with writing_in(cache):
+        with writing(cache):
             cache.mkdir(parents=True, exist_ok=True)
             with FileLock(target.with_suffix(".lock")):
                 if not target.exists():

@@ -13,8 +13,8 @@ from trainables.contract import Split
 from trainables.data.decode import READER_VERSION
 from trainables.data.preprocess import Preprocess
 from trainables.data.sets import ImageSet
-from trainables.data.writing import atomic_file
 from trainables.errors import InputError
+from trainables.writing import atomic_file
 
 COLUMNS = {
     "path": "str",

@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all."""
+"""Files that are there whole or not at all, and disks that are full or not ours to write on."""
 
 from __future__ import annotations
 
@@ -9,17 +9,37 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from trainables.errors import InputError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
 
 
 @contextmanager
-def atomic(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
-    """A file to write; it takes its name when the block ends well, and leaves no trace when it does not.
+def writing(place: Path) -> Iterator[None]:
+    """Within, a full disk or a file or folder that cannot be written is the user's to mend.
+
+    Raises:
+        InputError: instead of the OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        where, found = str(place), error.strerror
+        if error.errno in _FULL:
+            fix = "free some space and run again: what is finished is kept"
+            raise InputError("the disk is full", where=where, value=found, fix=fix) from error
+        if error.errno in _REFUSED:
+            fix = "make the folder writable, or choose another"
+            raise InputError("cannot write here", where=where, value=found, fix=fix) from error
+        raise
+
+
+@contextmanager
+def atomic_file(path: Path, *, durable: bool = True) -> Iterator[Path]:
+    """A path beside ``path`` to write to; it takes the name ``path`` if all goes well, and is gone if not.
 
     Args:
         path: where it will be; its folder is made if it is not there.
@@ -29,26 +49,24 @@ def atomic(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
         InputError: the disk is full, or the folder cannot be written to.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    with _told(path):
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with temporary.open("wb") as file:
-                yield file
-                if durable:
-                    file.flush()
-                    os.fsync(file.fileno())
+            yield temporary
+            if durable:
+                _sync(temporary)
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
         if durable:
-            sync_folder(path.parent)
+            _sync(path.parent)
 
 
 def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
     """Put a file in place, whole."""
-    with atomic(path, durable=durable) as file:
-        file.write(content)
+    with atomic_file(path, durable=durable) as temporary:
+        temporary.write_bytes(content)
 
 
 def write_json(path: Path, value: object, *, durable: bool = True) -> None:
@@ -63,36 +81,16 @@ def plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no JSON form: {value!r}")
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def remove_temporaries(folder: Path) -> None:
     """Clear away what killed writers left half-written; only for the one who may write there."""
     for left in folder.glob(".*.tmp"):
         left.unlink(missing_ok=True)
 
 
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _sync(path: Path) -> None:
+    """Make a file's bytes, or the names in a folder, survive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
     try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise InputError(
-                f"the file could not be written, the disk is full ({error.strerror})",
-                where=str(path),
-                fix="free some space and run again: finished cells are kept",
-            ) from error
-        if error.errno in _CLOSED:
-            raise InputError(
-                f"the file could not be written ({error.strerror})",
-                where=str(path),
-                fix="make the folder writable, or choose another `storage`",
-            ) from error
-        raise
+        os.fsync(handle)
+    finally:
+        os.close(handle)

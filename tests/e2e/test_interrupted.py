@@ -1,0 +1,126 @@
+"""Drivers and workers are killed at work; whatever happens, the same command ends with the same results."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import mlflow
+import pytest
+from pandas.testing import assert_frame_equal
+
+from orchestrator.campaign import Campaign
+from orchestrator.store.records import Status
+from tests.e2e.conftest import results
+from tests.e2e.processes import alive, family, finish, ledger, orchestrator, run, title, until
+from tests.orchestrator.cli.conftest import call
+from trainables.context import STATE
+
+pytestmark = pytest.mark.slow
+
+GOES_ON = "interrupted: what is done is kept, and the same command takes up the rest"
+
+
+def mirrored(file: Path) -> list[str]:
+    """The cells that MLflow shows under the study's one parent run, each as often as it is shown."""
+    campaign = Campaign.open(file)
+    client = mlflow.MlflowClient(campaign.target.uri)
+    experiment = client.get_experiment_by_name(campaign.target.experiment)
+    runs = client.search_runs([experiment.experiment_id], max_results=1000)
+    (parent,) = (r for r in runs if "mlflow.parentRunId" not in r.data.tags)
+    children = [r for r in runs if r is not parent]
+    assert {r.data.tags["mlflow.parentRunId"] for r in children} == {parent.info.run_id}
+    assert {r.info.status for r in runs} == {"FINISHED"}
+    return sorted(r.data.tags["cell_id"] for r in children)
+
+
+def assert_whole(file: Path, undisturbed) -> None:
+    """Every cell of the grid is done, shown once in MLflow, and has the figures of an undisturbed run."""
+    campaign = Campaign.open(file)
+    cells = [cell.id for cell in campaign.plan()]
+    assert [record.status for record in campaign.records()] == [Status.DONE] * len(cells)
+    assert mirrored(file) == sorted(cells)
+    assert_frame_equal(results(file), undisturbed, check_exact=True)
+    leftovers = [path for path in campaign.storage.rglob("*") if path.suffix == ".tmp" or path.name == STATE]
+    assert leftovers == []
+
+
+@pytest.mark.parametrize("executor", ["ray", "serial"])
+def test_a_killed_driver_leaves_nothing_alive_and_the_next_run_does_only_the_rest(
+    grid, tmp_path, undisturbed, executor
+):
+    file = grid()
+    with orchestrator("run", file, "--executor", executor) as driver:
+        until(lambda: len(ledger(tmp_path / "results")) >= 3, driver)
+        processes = family(driver.pid)
+        driver.kill()
+        # Ray's agents look every few seconds whether their node is still there.
+        until(lambda: not alive([pid for pid in processes if "Agent" not in title(pid)]))
+        assert "grid: interrupted" in call("status", file).stdout
+        before = ledger(tmp_path / "results")
+
+        code, printed, errors = run(file, "--executor", executor)
+        until(lambda: not alive(processes))
+
+    assert code == 0
+    assert f"driver pid {driver.pid}" in errors
+    assert "ended without a word; going on from the ledger" in errors
+    assert f"{len(before)} done before" in printed
+    after = ledger(tmp_path / "results")
+    assert {name: after[name] for name in before} == before  # when and where each ran, to the microsecond
+    assert_whole(file, undisturbed)
+
+
+def test_a_killed_worker_is_replaced_and_its_cell_goes_on_from_its_last_epoch(grid, tmp_path, undisturbed):
+    file = grid()
+
+    def caught_training() -> list[int]:
+        """Workers that have a model in training, once one has saved an epoch."""
+        saved = list((tmp_path / "results" / "cells").rglob(STATE))
+        return [pid for pid in family(driver.pid) if "ImplicitFunc" in title(pid)] if saved else []
+
+    with orchestrator("run", file) as driver:
+        for pid in until(caught_training, driver):
+            os.kill(pid, signal.SIGKILL)
+        code, printed, errors = finish(driver)
+
+    assert (code, errors) == (0, "")
+    assert "FAILED" not in printed
+    assert_whole(file, undisturbed)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_says_one_line_and_frees_everything(grid, tmp_path, undisturbed, number, code):
+    file = grid()
+    with orchestrator("run", file) as driver:
+        until(lambda: len(ledger(tmp_path / "results")) >= 3, driver)
+        processes = family(driver.pid)
+        driver.send_signal(number)
+        exit_code, _, errors = finish(driver)
+        until(lambda: not alive(processes))
+
+    assert exit_code == code
+    assert errors.splitlines() == [GOES_ON]
+    assert not (tmp_path / "results" / "driver.json").exists()
+    assert not (tmp_path / "results" / "ray").exists()
+    assert "grid: interrupted" in call("status", file).stdout
+
+    exit_code, _, errors = run(file, "--executor", "serial")
+
+    assert (exit_code, errors) == (0, "")
+    assert_whole(file, undisturbed)
+
+
+def test_a_second_driver_is_refused_while_the_first_is_at_work(grid, tmp_path):
+    file = grid()
+    with orchestrator("run", file, "--executor", "serial") as first:
+        until(lambda: ledger(tmp_path / "results"), first)
+        code, printed, errors = run(file, "--executor", "serial")
+        assert first.poll() is None
+        assert "grid: running" in call("status", file).stdout
+
+    assert (code, printed) == (2, "")
+    assert errors.startswith(f"error: {tmp_path / 'results'}: the storage is in use by driver pid {first.pid} on ")
+    assert "wait until it ends, or use another `storage`" in errors
+    assert "Traceback" not in errors
