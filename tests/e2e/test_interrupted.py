@@ -55,6 +55,7 @@ def test_a_killed_driver_leaves_nothing_alive_and_the_next_run_does_only_the_res
         until(lambda: len(ledger(tmp_path / "results")) >= 3, driver)
         processes = family(driver.pid)
         driver.kill()
+        driver.wait()
         # Ray's agents look every few seconds whether their node is still there.
         until(lambda: not alive([pid for pid in processes if "Agent" not in title(pid)]))
         assert "grid: interrupted" in call("status", file).stdout

@@ -79,7 +79,7 @@ _DEMO = Preset(
         "bilinear": {"detail": -0.55},
         "latent8": {"strength": 0.06, "detail": -0.55},
     },
-    shared=0.7,
+    shared=0.8,
 )
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
@@ -91,12 +91,12 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             reals={Split.ADAPT: 180},
             cameras=_HELD_OUT_CAMERA,
             generators={
-                "tconv": {"strength": 0.015, "detail": 0.15},
-                "nearest": {"strength": 0.015, "detail": 0.05},
+                "tconv": {"strength": 0.02, "detail": 0.15},
+                "nearest": {"strength": 0.02, "detail": 0.05},
                 "bilinear": {"detail": -0.45},
                 "latent8": {"strength": 0.05, "detail": -0.45},
             },
-            shared=0.7,
+            shared=0.8,
             quality=(60, 85),
         ),
         "private": _DEMO.model_copy(update={"shared": 0.0}),
