@@ -36,7 +36,7 @@ from orchestrator.study.inputs import content_name, input_files
 from orchestrator.study.load import dump_study, load_study, require_files
 from orchestrator.study.model import Study
 from trainables.errors import InputError
-from trainables.writing import write_bytes, write_json
+from trainables.writing import remove_temporaries, write_bytes, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -228,6 +228,7 @@ class Campaign:
         with DriverLock(self.storage, self.study.name) as lock:
             if lock.died:
                 _log.warning("driver pid %s on %s ended without a word; going on from the ledger", *_who(lock.died))
+            remove_temporaries(self.folder)
             write_bytes(self.folder / "study.yaml", dump_study(self.study).encode())
             self._keep_catalogue()
             self._keep_inputs()

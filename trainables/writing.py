@@ -81,9 +81,9 @@ def plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no JSON form: {value!r}")
 
 
-def remove_temporaries(folder: Path) -> None:
-    """Clear away what killed writers left half-written; only for the one who may write there."""
-    for left in folder.glob(".*.tmp"):
+def remove_temporaries(folder: Path, name: str = "*") -> None:
+    """Clear away what killed writers of a file, or of all files, left half-written; only for who may write there."""
+    for left in folder.glob(f".{name}.*.tmp"):
         left.unlink(missing_ok=True)
 
 

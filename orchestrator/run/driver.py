@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from orchestrator.plan.cells import Cell, CellId
 from orchestrator.plan.graph import Plan
 from orchestrator.plan.jobs import Job, jobs
-from orchestrator.run.execute import Work, execute, failure_of, record_of
+from orchestrator.run.execute import Work, execute, record_of
 from orchestrator.run.listen import Listener
 from orchestrator.run.place import Place
 from orchestrator.run.queue import JobQueue
@@ -139,19 +139,16 @@ class Run:
         below = self.queue.settle(job, done)
         self._block(silent | {cell: self._culprit(cell) for cell in below})
 
-    def lost(self, job: Job, error: BaseException | str) -> None:
+    def lost(self, job: Job, failure: Failure) -> None:
         """The job's worker is gone and its retries are used up; what it had finished is kept."""
         kept = self.place.artifacts.left_behind([cell.id for cell in job.cells])
         finished = {record.cell for record in kept}
-        first = next(cell for cell in job.cells if cell.id not in finished)
-        failure = (
-            Failure(kind="WorkerLost", message=error, retryable=True)
-            if isinstance(error, str)
-            else failure_of(error, retryable=True)
-        )
-        self.finish(
-            job, [*kept, record_of(first, self.place, status=Status.FAILED, failure=failure, started=time.time())]
-        )
+        unfinished = [cell for cell in job.cells if cell.id not in finished]
+        lost = [
+            record_of(cell, self.place, status=Status.FAILED, failure=failure, started=time.time())
+            for cell in unfinished[:1]
+        ]
+        self.finish(job, [*kept, *lost])
 
     def summary(self) -> RunSummary:
         """The run so far."""

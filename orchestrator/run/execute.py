@@ -21,6 +21,7 @@ from orchestrator.store.tables import ATTACKS, ROWS_FILE, SCORES_FILE, Column, w
 from orchestrator.study.inputs import placed
 from trainables.contract import AdaptationData, Context, Images, Outcome, Split
 from trainables.registry import find
+from trainables.writing import remove_temporaries
 
 if TYPE_CHECKING:
     from trainables.detector import Detector
@@ -83,10 +84,25 @@ class _Bench:
 
 
 def _attempt(cell: Cell, bench: _Bench) -> Record:
-    context = bench.context_for(cell)  # imports torch: start-up is not work
     started, clock = time.time(), time.perf_counter()
     try:
+        context = bench.context_for(cell)
+        started, clock = time.time(), time.perf_counter()  # the context imported torch, and start-up is not work
         outcome = _STAGES[cell.stage](cell, bench, context)
+        record = record_of(
+            cell,
+            bench.place,
+            status=Status.DONE,
+            metrics=outcome.metrics,
+            curves=tuple(outcome.curves),
+            files=tuple(outcome.files),
+            images=outcome.images,
+            seconds=time.perf_counter() - clock,
+            started=started,
+        )
+        if context.rank == 0:
+            remove_temporaries(context.folder)  # of attempts that were killed
+            bench.place.artifacts.leave(record)
     except Exception as error:  # noqa: BLE001 (a failing cell is a result; the rest of the grid goes on)
         return record_of(
             cell,
@@ -96,19 +112,6 @@ def _attempt(cell: Cell, bench: _Bench) -> Record:
             seconds=time.perf_counter() - clock,
             started=started,
         )
-    record = record_of(
-        cell,
-        bench.place,
-        status=Status.DONE,
-        metrics=outcome.metrics,
-        curves=tuple(outcome.curves),
-        files=tuple(outcome.files),
-        images=outcome.images,
-        seconds=time.perf_counter() - clock,
-        started=started,
-    )
-    if context.rank == 0:
-        bench.place.artifacts.leave(record)
     return record
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
 from typing import Any
 
 from ray.tune import Callback
@@ -12,9 +14,12 @@ from orchestrator.run.driver import Run
 from orchestrator.run.queue import Lane
 from orchestrator.run.tasks import TaskPool
 from orchestrator.run.wire import pack_job, unpack_records
+from orchestrator.store.records import Failure
 
 RECORDS, CELL, ROW = "records", "cell", "row"
 """Keys of what a trial reports: its job's records at the end; before that a cell and its latest row."""
+
+_log = logging.getLogger(__name__)
 
 
 class PlanSearch(Searcher):
@@ -40,12 +45,10 @@ class PlanSearch(Searcher):
         return {"job": pack_job(job), "resources": resources.model_dump(mode="json")}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """File the job's records, or that its worker was lost."""
-        job = self.jobs.pop(trial_id)
-        if error or not result or RECORDS not in result:
-            self._run.lost(job, "the worker process died, more often than it is retried")
-        else:
-            self._run.finish(job, unpack_records(result[RECORDS]))
+        """File the job's records; ``Progress`` is told why a trial has none."""
+        if not error:
+            assert result is not None
+            self._run.finish(self.jobs.pop(trial_id), unpack_records(result[RECORDS]))
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save: the ledger decides what is left."""
@@ -86,6 +89,21 @@ class Progress(Callback):
         """A cell has finished an epoch."""
         if ROW in result and RECORDS not in result:
             self._run.progress(result[CELL], result[ROW])
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A trial's process died, and Tune starts it again."""
+        name = self._search.jobs[trial.trial_id].cells[0].name
+        _log.warning("the worker of %s died; another takes it up where it was last saved", name)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A trial has used up its restarts."""
+        failure = Failure(
+            kind="WorkerLost",
+            message="the worker died, more often than it is retried",
+            traceback=Path(trial.error_file).read_text(),
+            retryable=True,
+        )
+        self._run.lost(self._search.jobs.pop(trial.trial_id), failure)
 
     def __getstate__(self) -> dict[str, Any]:
         # As for PlanSearch.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stdout
+from pathlib import Path
 from typing import Any
 
 from orchestrator.run.stop import keeping_handlers
@@ -45,17 +47,25 @@ def connected(address: str | None, resources: StageResources) -> Iterator[Mappin
         os.environ.setdefault(name, value)
     import ray
 
-    already = ray.is_initialized()
-    if not already:
-        with keeping_handlers():  # Ray would answer SIGTERM itself
-            _connect(address)
-    try:
+    with nullcontext() if ray.is_initialized() else _own(address):
         cluster: Mapping[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         if address is None and "RAY_ADDRESS" not in os.environ:
             _check_fit(resources, cluster)
         yield cluster
-    finally:
-        if not already:
+
+
+@contextmanager
+def _own(address: str | None) -> Iterator[None]:
+    import ray
+
+    with keeping_handlers():  # Ray would answer SIGTERM itself
+        _connect(address)
+    # Which of its processes died, Ray prints whatever its log level; the run tells which cells that concerns.
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+        try:
+            yield
+        finally:
             ray.shutdown()
 
 

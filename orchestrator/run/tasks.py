@@ -9,7 +9,7 @@ import ray
 from orchestrator.plan.jobs import Job
 from orchestrator.run.context import local_contexts
 from orchestrator.run.driver import Run
-from orchestrator.run.execute import Work
+from orchestrator.run.execute import Work, failure_of
 from orchestrator.run.place import Place
 from orchestrator.run.queue import Lane
 from orchestrator.run.wire import pack_job, pack_records, unpack_job, unpack_records
@@ -81,6 +81,9 @@ class TaskPool:
         try:
             records = unpack_records(ray.get(reference))
         except ray.exceptions.RayError as error:
-            self._run.lost(job, error)
+            if isinstance(error, ray.exceptions.RayTaskError):
+                self._run.lost(job, failure_of(error.cause))
+            else:
+                self._run.lost(job, failure_of(error, retryable=True))
         else:
             self._run.finish(job, records)

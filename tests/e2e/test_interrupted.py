@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from pathlib import Path
 
@@ -13,8 +12,9 @@ from pandas.testing import assert_frame_equal
 from orchestrator.campaign import Campaign
 from orchestrator.store.records import Status
 from tests.e2e.conftest import results
-from tests.e2e.processes import alive, family, finish, ledger, orchestrator, run, title, until
+from tests.e2e.processes import alive, family, finish, kill, ledger, orchestrator, run, title, until
 from tests.orchestrator.cli.conftest import call
+from trainables.checkpoint import load_state
 from trainables.context import STATE
 
 pytestmark = pytest.mark.slow
@@ -76,18 +76,26 @@ def test_a_killed_driver_leaves_nothing_alive_and_the_next_run_does_only_the_res
 def test_a_killed_worker_is_replaced_and_its_cell_goes_on_from_its_last_epoch(grid, tmp_path, undisturbed):
     file = grid()
 
-    def caught_training() -> list[int]:
-        """Workers that have a model in training, once one has saved an epoch."""
-        saved = list((tmp_path / "results" / "cells").rglob(STATE))
-        return [pid for pid in family(driver.pid) if "ImplicitFunc" in title(pid)] if saved else []
+    def saved() -> list[Path]:
+        """The states of trainings that are a few epochs old."""
+        states = (tmp_path / "results" / "cells").rglob(STATE)
+        return [path for path in states if len(load_state(path)["curves"]) >= 5]
 
     with orchestrator("run", file) as driver:
-        for pid in until(caught_training, driver):
-            os.kill(pid, signal.SIGKILL)
+        until(saved, driver)
+        kill([pid for pid in family(driver.pid) if title(pid).startswith("ray::ImplicitFunc")])
+        caught = {path.parent.name: load_state(path)["curves"] for path in saved()}
         code, printed, errors = finish(driver)
 
-    assert (code, errors) == (0, "")
+    assert code == 0
     assert "FAILED" not in printed
+    assert {line.split(" died")[0] for line in errors.splitlines()} <= {
+        f"the worker of {name}" for name in ("train/residual_cnn/tconv/seed0", "train/residual_cnn/nearest/seed0")
+    }
+    assert errors
+    records = {record.cell: record for record in ledger(tmp_path / "results").values()}
+    for cell, curves in caught.items():
+        assert list(records[cell].curves[: len(curves)]) == curves  # the seconds of its epochs too: none was run again
     assert_whole(file, undisturbed)
 
 

@@ -20,7 +20,7 @@ from trainables.data.sets import ImageSet
 from trainables.data.stack import open_pixels
 from trainables.data.threads import map_in_threads
 from trainables.errors import InputError
-from trainables.writing import atomic_file, writing
+from trainables.writing import atomic_file, remove_temporaries, writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,7 @@ def cached_pixels(
             cache.mkdir(parents=True, exist_ok=True)
             with FileLock(target.with_suffix(".lock")):
                 if not target.exists():
+                    remove_temporaries(cache, target.name)
                     _build(target, files, preprocess)
     return open_pixels(target)
 

@@ -54,10 +54,13 @@ def test_a_failed_cell_is_not_run_again_unless_asked(make_run, tmp_path):
     assert Ledger(tmp_path).records()[root.id].attempt == 2
 
 
+DIED = Failure(kind="WorkerLost", message="the worker died", retryable=True)
+
+
 def test_a_lost_worker_is_run_again_without_asking(make_run):
     run = make_run()
     job = run.queue.take("inline")
-    run.lost(job, "the worker died")
+    run.lost(job, DIED)
     assert run.summary().failed == 1
     again = make_run()
     run_serially(again)
@@ -68,7 +71,7 @@ def test_a_lost_job_keeps_what_it_had_finished(make_run, tmp_path):
     run = make_run()
     job = run.queue.take("inline")
     run.place.artifacts.leave(record_of(job.cells[0], run.place, status=Status.DONE))
-    run.lost(job, "the worker died while scoring")
+    run.lost(job, DIED)
     records = Ledger(tmp_path).records()
     assert records[job.cells[0].id].status is Status.DONE
     assert records[job.cells[1].id].failure.retryable

@@ -66,7 +66,7 @@ def test_listeners_hear_of_what_happens_in_other_processes(make_run):
 
 
 @pytest.mark.usefixtures("local_ray")
-def test_ray_leaves_nothing_behind(make_run, tmp_path):
+def test_ray_leaves_nothing_behind(make_run):
     run = make_run(grid(1, 1))
     run_on_ray(run)
     assert not run.place.scratch.exists()
