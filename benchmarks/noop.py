@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from orchestrator.plan.cells import Cell, Stage, Tags
+from orchestrator.plan.cells import Cell, Json, Stage, Tags
 from orchestrator.plan.graph import Plan, plan_of
 from orchestrator.plan.jobs import Job
 from orchestrator.run.driver import Run
@@ -44,7 +44,7 @@ def _cells(count: int) -> Iterator[Cell]:
 
 def _cell(stage: Stage, source: str, target: str, seed: int, *needs: Cell) -> Cell:
     tags = Tags(detector="noop", source=source, target=target, adaptation="noop", seed=seed)
-    params = {"source": source, "target": target, "seed": seed}
+    params: dict[str, Json] = {"source": source, "target": target, "seed": seed}
     return Cell(stage=stage, method="noop", params=params, needs=tuple(n.id for n in needs), tags=tags)
 
 

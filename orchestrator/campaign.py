@@ -114,12 +114,19 @@ class Campaign:
 
     @cached_property
     def manifest(self) -> Manifest:
-        """Every image of the data folder, each read once and its index kept in the storage.
+        """Every image of the data folder, those that cannot be used marked as such.
 
         Raises:
             InputError: the folder is absent, has an empty class, or files that are no usable images.
         """
-        from trainables.data.folder import prepare
+        from trainables.data.folder import admit
+
+        return admit(self._indexed, self.study.data.unusable, self.study.image)
+
+    @cached_property
+    def _indexed(self) -> Manifest:
+        """What is in the data folder; only files that are new or changed are read."""
+        from trainables.data.folder import index_folder, known_index
 
         data = self.study.data
         if not data.root.exists():
@@ -130,9 +137,7 @@ class Campaign:
                 value=str(data.root),
                 fix=f"`orchestrator run` makes it, or: {made}" if data.benchmark else "put the images there",
             )
-        return prepare(
-            data.root, splits=data.splits, unusable=data.unusable, index=self.index, preprocess=self.study.image
-        )
+        return index_folder(data.root, splits=data.splits, known=known_index(self.index))
 
     @property
     def index(self) -> Path:
@@ -173,14 +178,19 @@ class Campaign:
     def plan(self, only: Sequence[str] = ()) -> Plan:
         """The study's cells; those matching ``only`` and what they need, if it is given.
 
+        If there are any, the index of the images is kept in the storage; else nothing is written.
+
         Raises:
             InputError: the data do not have what the study asks for, or no cell matches.
         """
+        from trainables.data.folder import keep_index
+
         whole = self._plan
         chosen = select(whole, only)
         if not len(chosen):
             example = next(iter(whole)).name
             raise InputError("no cell matches", where="--only", value=list(only), fix=f"cells look like {example}")
+        keep_index(self._indexed, self.index)
         return chosen
 
     @cached_property
@@ -221,7 +231,11 @@ class Campaign:
         Raises:
             InputError: the study, its data or its storage cannot be used, or another driver is at work in it.
         """
+        from orchestrator.run.serial import require_one_worker
+
         require_files(self.study)
+        if executor == "serial":
+            require_one_worker(self.study.resources)
         self.make_images(on_images)
         plan = self.plan(only)  # before anything is written: a study that cannot be planned leaves no trace
         open_storage(self.storage)

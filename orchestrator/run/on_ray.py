@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.run.driver import Run
 from orchestrator.run.queue import Lane
-from orchestrator.run.session import connected
+from orchestrator.run.session import Cluster, connected
 from orchestrator.study.model import Resources
+
+if TYPE_CHECKING:
+    from orchestrator.run.tasks import TaskPool
 
 DRIVER_MEMORY = 64 * 2**20
 """What the trial that drives a TorchTrainer asks for: memory but no CPU, or its workers could not all start."""
@@ -30,7 +32,7 @@ def run_on_ray(run: Run, address: str | None = None) -> None:
     with connected(address, run.resources) as cluster:
         from orchestrator.run.tasks import TaskPool
 
-        tasks = TaskPool(run)
+        tasks = TaskPool(run, cluster)
         while run.queue:
             if run.queue.ready(Lane.INLINE):
                 _wave(run, Lane.INLINE, tasks, cluster)
@@ -41,7 +43,7 @@ def run_on_ray(run: Run, address: str | None = None) -> None:
                 tasks.drain()
 
 
-def _wave(run: Run, which: Lane, tasks: Any, cluster: Mapping[str, float]) -> None:
+def _wave(run: Run, which: Lane, tasks: TaskPool, cluster: Cluster) -> None:
     from ray import tune
 
     from orchestrator.run.search import PlanSearch, Progress
@@ -59,7 +61,8 @@ def _wave(run: Run, which: Lane, tasks: Any, cluster: Mapping[str, float]) -> No
             name=f"{which}-{uuid.uuid4().hex[:8]}",
             storage_path=str(run.place.scratch),
             verbose=0,
-            callbacks=[Progress(search, run, tasks)],
+            # Beside worker groups no task is started: it could take a CPU that a group waits for.
+            callbacks=[Progress(search, run, tasks if which is Lane.INLINE else None)],
             failure_config=tune.FailureConfig(max_failures=RETRIES),
         ),
     )
@@ -94,15 +97,8 @@ def _driver_bundle(config: dict[str, Any]) -> Any:
     return PlacementGroupFactory([{"memory": DRIVER_MEMORY}])
 
 
-def _concurrent(run: Run, which: Lane, cluster: Mapping[str, float]) -> int:
-    """How many trials fit the cluster at once, by the smallest request of this lane."""
-    stages = [s for s in ("train", "adapt") if run.resources.of(s).distributed == (which is Lane.TRAIN)]
-    fits = [_fits(run.resources.of(stage), cluster, which) for stage in stages or ["train"]]
-    return max(1, *fits)
-
-
-def _fits(resources: Resources, cluster: Mapping[str, float], which: Lane) -> int:
-    workers = resources.workers if which is Lane.TRAIN else 1
-    by_cpu = cluster.get("CPU", 1.0) / (resources.cpus * workers)
-    by_gpu = cluster.get("GPU", 0.0) / (resources.gpus * workers) if resources.gpus else by_cpu
-    return int(min(by_cpu, by_gpu))
+def _concurrent(run: Run, which: Lane, cluster: Cluster) -> int:
+    """How many trials may be out at once, by the smallest request of this lane."""
+    asked = [run.resources.of(stage) for stage in ("train", "adapt")]
+    lane = [each for each in asked if each.distributed == (which is Lane.TRAIN)] or asked
+    return max(cluster.at_once(each, each.workers if which is Lane.TRAIN else 1) for each in lane)

@@ -54,7 +54,6 @@ class JobQueue:
         self._order = {job.id: (-_unlocks(job, plan), index) for index, job in enumerate(jobs)}
         self._readers: defaultdict[CellId, list[CellId]] = defaultdict(list)
         self._ready: dict[Lane, list[tuple[tuple[int, int], CellId]]] = {each: [] for each in Lane}
-        self._running: set[CellId] = set()
         for job in jobs:
             for parent in job.needs:
                 self._readers[parent].append(job.id)
@@ -69,28 +68,26 @@ class JobQueue:
         """Whether a job of this lane could start now."""
         return bool(self._ready[which])
 
-    def running(self) -> int:
-        """How many jobs are out."""
-        return len(self._running)
+    def first(self, which: Lane) -> Job | None:
+        """The job of this lane that would be taken next."""
+        return self._jobs[self._ready[which][0][1]] if self._ready[which] else None
 
     def take(self, *lanes: Lane) -> Job | None:
-        """The first ready job of these lanes, now running; None if there is none."""
+        """The first ready job of these lanes, which is then out; None if there is none."""
         heads = [(self._ready[each][0], each) for each in lanes if self._ready[each]]
         if not heads:
             return None
         _, first = min(heads)
         _, job_id = heapq.heappop(self._ready[first])
-        self._running.add(job_id)
         return self._jobs[job_id]
 
     def settle(self, job: Job, done: Iterable[CellId]) -> tuple[Cell, ...]:
-        """A running job has ended; its cells that are ``done`` unlock others.
+        """A job that was out has ended; its cells that are ``done`` unlock others.
 
         Returns:
             The cells that can no longer run, because a cell of this job that they need is not done.
         """
         finished = set(done)
-        self._running.discard(job.id)
         self._jobs.pop(job.id, None)
         for cell in finished:
             self._unlock(cell)

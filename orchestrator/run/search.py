@@ -67,15 +67,16 @@ class Progress(Callback):
     Args:
         search: knows which trial is which job.
         run: whom to tell.
-        tasks: polled at every step of Tune's loop.
+        tasks: polled at every step of Tune's loop; None if none may run beside this wave.
     """
 
-    def __init__(self, search: PlanSearch, run: Run, tasks: TaskPool) -> None:
+    def __init__(self, search: PlanSearch, run: Run, tasks: TaskPool | None) -> None:
         self._search, self._run, self._tasks = search, run, tasks
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Start and collect attack and analysis tasks where there is room beside the trials."""
-        self._tasks.poll()
+        if self._tasks:
+            self._tasks.poll()
         self._run.tick()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:

@@ -7,19 +7,19 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from orchestrator.run.stop import keeping_handlers
-from orchestrator.study.model import StageResources
+from orchestrator.study.model import Resources, StageResources
 from trainables.errors import InputError
 
 ENVIRONMENT = {
-    "RAY_AUTH_MODE": "disabled",  # a local Ray listens on loopback only; a cluster's own setting wins
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "300",
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "3600",  # a cluster may have to start the nodes first
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends the run; the next one resumes from the ledger
@@ -31,14 +31,36 @@ ENVIRONMENT = {
 REACHABLE_WITHIN = 5.0
 """Seconds."""
 
+GROWTH = 64
+"""Cells that a cluster is asked to run at once, however small it is now: what waits makes its autoscaler add nodes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """What a run has to work with.
+
+    Attributes:
+        total: CPUs, GPUs and so on of the nodes that are there now.
+        local: whether it is this machine alone, which cannot grow.
+    """
+
+    total: Mapping[str, float]
+    local: bool
+
+    def at_once(self, resources: Resources, workers: int = 1) -> int:
+        """How many cells of these resources may be out at a time."""
+        wanted = {"CPU": resources.cpus * workers, "GPU": resources.gpus * workers}
+        fits = min(int(self.total.get(name, 0.0) / each) for name, each in wanted.items() if each)
+        return max(1, fits if self.local else max(fits, GROWTH // workers))
+
 
 @contextmanager
-def connected(address: str | None, resources: StageResources) -> Iterator[Mapping[str, float]]:
-    """Ray for the time of a run; yields the cluster's resources.
+def connected(address: str | None, resources: StageResources) -> Iterator[Cluster]:
+    """Ray for the time of a run.
 
     Args:
         address: of a cluster; None for the one this process was submitted to, else a local Ray.
-        resources: the largest request must fit.
+        resources: the largest request must fit this machine, where there is no cluster.
 
     Raises:
         InputError: no cluster answers at the address, or a cell asks for more than the local machine has.
@@ -48,10 +70,14 @@ def connected(address: str | None, resources: StageResources) -> Iterator[Mappin
     import ray
 
     with nullcontext() if ray.is_initialized() else _own(address):
-        cluster: Mapping[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        if address is None and "RAY_ADDRESS" not in os.environ:
-            _check_fit(resources, cluster)
+        cluster = Cluster(ray.cluster_resources(), _is_local(address))  # type: ignore[no-untyped-call]
+        if cluster.local:
+            _check_fit(resources, cluster.total)
         yield cluster
+
+
+def _is_local(address: str | None) -> bool:
+    return address is None and "RAY_ADDRESS" not in os.environ
 
 
 @contextmanager
@@ -73,7 +99,8 @@ def _connect(address: str | None) -> None:
     import ray
 
     options: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
-    if address is None and "RAY_ADDRESS" not in os.environ:
+    if _is_local(address):
+        os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # it listens on loopback only
         ray.init(include_dashboard=False, **options)
         return
     if address and not _answers(address):
@@ -95,15 +122,15 @@ def _answers(address: str) -> bool:
     return True
 
 
-def _check_fit(resources: StageResources, cluster: Mapping[str, float]) -> None:
+def _check_fit(resources: StageResources, total: Mapping[str, float]) -> None:
     for stage in ("train", "adapt", "attack", "analyse"):
         wanted = resources.of(stage)
+        workers = wanted.workers if stage in ("train", "adapt") else 1
         for name, each in (("CPU", wanted.cpus), ("GPU", wanted.gpus)):
-            total = each * wanted.workers if stage in ("train", "adapt") else each
-            if total > cluster.get(name, 0.0):
+            if each * workers > total.get(name, 0.0):
                 raise InputError(
-                    f"a cell asks for more {name}s than this machine has ({cluster.get(name, 0):g})",
+                    f"a cell asks for more {name}s than this machine has ({total.get(name, 0):g})",
                     where=f"resources.{stage}",
-                    value=f"{wanted.workers} workers with {each:g} {name} each",
+                    value=f"{workers} workers with {each:g} {name} each",
                     fix="lower it, or run on a cluster with --address",
                 )

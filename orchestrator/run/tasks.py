@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import ray
 
 from orchestrator.plan.jobs import Job
@@ -12,6 +10,7 @@ from orchestrator.run.driver import Run
 from orchestrator.run.execute import Work, failure_of
 from orchestrator.run.place import Place
 from orchestrator.run.queue import Lane
+from orchestrator.run.session import Cluster
 from orchestrator.run.wire import pack_job, pack_records, unpack_job, unpack_records
 from orchestrator.study.model import Resources
 
@@ -28,44 +27,38 @@ class TaskPool:
 
     Args:
         run: whose queue it takes task jobs from.
+        cluster: that they run on.
     """
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    def __init__(self, run: Run, cluster: Cluster) -> None:
+        self._run, self._cluster = run, cluster
         self._out: dict[ray.ObjectRef[str], Job] = {}
         # max_calls=0 keeps a worker process, and its imports, for the next task also when it holds a GPU.
         self._remote = ray.remote(max_retries=MAX_RETRIES, max_calls=0)(_run_task)
         self._place = ray.put(run.place)
         self._work = ray.put(run.work)
 
-    def __bool__(self) -> bool:
-        """Whether any task is out."""
-        return bool(self._out)
-
-    def poll(self, timeout: float = 0.0) -> None:
-        """Collect tasks that have ended, waiting at most ``timeout`` seconds for the first, and start others."""
-        if self._out:
-            ended, _ = ray.wait(list(self._out), num_returns=1, timeout=timeout)
-            for reference in ended:
-                self._collect(reference)
-        while self._run.queue.ready(Lane.TASK) and self._has_room():
+    def poll(self) -> None:
+        """Beside trials: collect what has ended, and start what finds free resources at once."""
+        self._collect(timeout=0.0)
+        while (job := self._run.queue.first(Lane.TASK)) and self._free(job):
             self._start()
 
     def drain(self) -> None:
-        """Until no task is out and none can start."""
-        self.poll()
-        while self._out:
-            self.poll(timeout=1.0)
+        """With nothing else running: as many at once as the cluster can hold, until no task is out or can start."""
+        while self._out or self._run.queue.ready(Lane.TASK):
+            while (job := self._run.queue.first(Lane.TASK)) and self._fits(job):
+                self._start()
+            self._collect(timeout=1.0)
             self._run.tick()
 
-    def _has_room(self) -> bool:
-        """Whether a task would start at once, or nearly: one waits, so that no CPU idles between two."""
-        resources = self._run.resources.attack or self._run.resources.default
+    def _free(self, job: Job) -> bool:
+        resources = self._run.resources.of(job.stage)
         free: dict[str, float] = ray.available_resources()  # type: ignore[no-untyped-call]
-        room = math.floor(free.get("CPU", 0.0) / resources.cpus)
-        if resources.gpus:
-            room = min(room, math.floor(free.get("GPU", 0.0) / resources.gpus))
-        return room > 0
+        return free.get("CPU", 0.0) >= resources.cpus and free.get("GPU", 0.0) >= resources.gpus
+
+    def _fits(self, job: Job) -> bool:
+        return len(self._out) < self._cluster.at_once(self._run.resources.of(job.stage))
 
     def _start(self) -> None:
         job = self._run.queue.take(Lane.TASK)
@@ -76,7 +69,14 @@ class TaskPool:
         self._out[reference] = job
         self._run.started(job)
 
-    def _collect(self, reference: ray.ObjectRef[str]) -> None:
+    def _collect(self, timeout: float) -> None:
+        """File what has ended, waiting at most ``timeout`` seconds for the first."""
+        if self._out:
+            ended, _ = ray.wait(list(self._out), num_returns=1, timeout=timeout)
+            for reference in ended:
+                self._file(reference)
+
+    def _file(self, reference: ray.ObjectRef[str]) -> None:
         job = self._out.pop(reference)
         try:
             records = unpack_records(ray.get(reference))

