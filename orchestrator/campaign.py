@@ -29,6 +29,7 @@ from orchestrator.store.ledger import Ledger
 from orchestrator.store.lock import DriverLock
 from orchestrator.store.mirror import Mirror
 from orchestrator.store.records import Record, Status
+from orchestrator.store.run_view import marks
 from orchestrator.store.state import LiveState, read_state
 from orchestrator.store.storage import check_storage, open_storage
 from orchestrator.store.target import Target
@@ -141,7 +142,7 @@ class Campaign:
 
     @property
     def index(self) -> Path:
-        """Where the data folder's index is kept."""
+        """Where the data folder's index is kept from one command to the next."""
         return self.storage / "indexes" / f"{digest(str(self.study.data.root.absolute()))}.parquet"
 
     @cached_property
@@ -154,9 +155,12 @@ class Campaign:
         return self.folder / "images.json"
 
     def _keep_catalogue(self) -> None:
-        """Note what the plan was made from, so that status and report need no images."""
+        """Note what the plan was made from: workers read that, and status and report need no images."""
         unusable = self.manifest.problems[["path", "problem"]].values.tolist()
         write_json(self._catalogue_file, {"sets": self.catalogue.to_json(), "unusable": unusable})
+        self.manifest.save(self.place().index)
+        for earlier in ("_kept", "_planned"):
+            vars(self).pop(earlier, None)
 
     def _keep_inputs(self) -> None:
         """Copy the files that the study names into the storage, where every worker finds them."""
@@ -250,8 +254,7 @@ class Campaign:
             state = LiveState(self.storage, self.study.name)
             try:
                 summary = self._drive(plan, [*listeners, state, mirror], executor, address, retry_failed)
-                if summary.executed or not self.report_page.exists():
-                    mirror.finish(*self._to_show())
+                self._show(mirror)
             finally:
                 mirror.close()
         return summary
@@ -277,16 +280,22 @@ class Campaign:
                 listener.end()
         return run.summary()
 
-    def _to_show(self) -> tuple[list[Record], list[Path]]:
-        """The study's records, and the files of a report made from them."""
-        paths = self.report()
-        return self.records(), paths.files()
+    def _show(self, mirror: Mirror) -> None:
+        """Bring the report, and the study's run in MLflow, up to date where they are not."""
+        reported = self._is_reported()
+        files = (
+            [path for path in self.report_page.parent.rglob("*") if path.is_file()]
+            if reported
+            else self.report().files()
+        )
+        mirror.finish(self.records(), files, again=not reported)
 
     def place(self) -> Place:
         """Where workers find the study's images and leave their cells."""
         return Place(
             storage=self.storage,
-            index=self.index,
+            # The run's own: another command may bring the shared index up to date while cells of this plan run.
+            index=self.folder / "index.parquet",
             cache=self.study.data.cache or self.storage / "cache",
             image=self.study.image,
             provenance=tuple(provenance().items()),
@@ -320,6 +329,21 @@ class Campaign:
         """Where the report is, once there is one."""
         return self.folder / "report" / "report.html"
 
+    def _made_of(self) -> str:
+        """A digest of what the report is made of: the study, its cells, and how each of them stands."""
+        return digest([self.study.model_dump(mode="json"), self._planned.hash, marks(self.records())])
+
+    @property
+    def _made_of_file(self) -> Path:
+        return self.folder / "report.json"
+
+    def _is_reported(self) -> bool:
+        """Whether the report is there and up to date."""
+        if not (self.report_page.exists() and self._made_of_file.exists()):
+            return False
+        reported: bool = json.loads(self._made_of_file.read_bytes()) == self._made_of()
+        return reported
+
     def report(self, *, replay_tracking: bool = False) -> ReportPaths:
         """Rebuild the report from the store alone.
 
@@ -328,6 +352,7 @@ class Campaign:
         """
         from reports.page import build_report
 
+        made_of = self._made_of()
         paths = build_report(
             self.study.model_dump(mode="json"),
             list(self._planned),
@@ -336,6 +361,7 @@ class Campaign:
             self.report_page.parent,
             unusable=[(path, problem) for path, problem in self._kept["unusable"]] if self._kept else (),
         )
+        write_json(self._made_of_file, made_of)
         if replay_tracking:
             with Mirror(self.target) as mirror:
                 mirror.begin(self._planned, {})
@@ -353,3 +379,9 @@ class Campaign:
         from orchestrator.store.tables import results_frame
 
         return results_frame(self.records(), {cell.id: cell.tags for cell in self._planned})
+
+    def cells(self) -> pd.DataFrame:
+        """One row a cell that has ended, whatever its stage: how it ended, what it cost, and why it failed."""
+        from orchestrator.store.tables import cells_frame
+
+        return cells_frame(self.records(), {cell.id: cell.tags for cell in self._planned})

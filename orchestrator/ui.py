@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 from orchestrator.store.target import Target
+from orchestrator.study.checks import without_password
 from orchestrator.study.model import Study
 from trainables.errors import InputError
 
@@ -20,7 +21,7 @@ def browse(study: Study, port: int) -> tuple[str, list[str]]:
     target = Target.of(study.name, study.storage, study.tracking.uri, study.tracking.experiment)
     command = target.ui_command(port)
     if not command:
-        return target.uri, []
+        return without_password(target.uri), []
     if target.database and not target.database.is_file():
         fix = "orchestrator run STUDY, or orchestrator report STUDY --replay-tracking"
         raise InputError("nothing is logged to MLflow yet", where="tracking", value=str(target.database), fix=fix)

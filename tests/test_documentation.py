@@ -80,6 +80,8 @@ def test_the_readmes_study_is_valid_and_each_of_its_lines_is_explained(tmp_path)
 
 def test_the_study_page_counts_its_cells_right(tmp_path):
     study = load_block(STUDY_PAGE, tmp_path)
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "resnet18.safetensors").touch()  # weights are known by their content
     fakes = dict.fromkeys(study.test_generators, 1)
     sets = tuple(
         ImageSet(generator=name, family="fake", label=label, split=split, count=10, digest=f"{name}-{split}")

@@ -64,8 +64,14 @@ class Catalogue:
         return tuple(chosen)
 
     def digest(self, generators: Iterable[str], *splits: Split) -> Digest:
-        """One digest of the images of these generators in these splits."""
-        return combine(self._by_key[generator, split].digest for generator in generators for split in splits)
+        """One digest of the images of these generators in these splits, and of which is which.
+
+        Raises:
+            KeyError: a generator has no images in a split; ``expand`` refuses such a study before it asks.
+        """
+        keys = ((generator, split) for generator in generators for split in splits)
+        # Named: images that change places (train and val, real and fake) are other data, though the same images.
+        return combine(f"{generator}/{split}:{self._by_key[generator, split].digest}" for generator, split in keys)
 
     def count(self, generators: Iterable[str], split: Split) -> int:
         """How many images these generators have in a split."""

@@ -8,20 +8,23 @@ from functools import cached_property
 
 from orchestrator.plan.catalogue import Catalogue
 from orchestrator.plan.cells import Cell, Digest, Json, Stage, Tags, combine
+from orchestrator.plan.coverage import require_images
 from orchestrator.plan.graph import Plan, plan_of
-from orchestrator.study.model import AdaptationChoice, AnalysisChoice, AttackChoice, DetectorChoice, Study
+from orchestrator.study.model import (
+    AdaptationChoice,
+    AnalysisChoice,
+    AttackChoice,
+    CorruptionChoice,
+    DetectorChoice,
+    Study,
+)
 from trainables.contract import Split
-from trainables.errors import InputError
 
 SOURCE_ONLY = "source_only"
+TRAINING_VERSION = 1
+"""Raised when the fit loop, or what all detectors share, computes something else: every model is then another."""
 SCORING_VERSION = 1
-
-_NEEDED = {
-    Split.TRAIN: "to train on",
-    Split.VAL: "to choose a checkpoint with",
-    Split.TEST: "to test on",
-    Split.ADAPT: "to adapt to",
-}
+"""Raised when the scoring loop or the metrics compute something else."""
 
 
 def expand(study: Study, catalogue: Catalogue) -> Plan:
@@ -80,21 +83,16 @@ class _Expansion:
                             yield from self._adaptations(model, target)
 
     def _check_splits(self) -> None:
-        self._need(self.sources, self.train_reals, Split.TRAIN, Split.VAL)
-        self._need(self.tests, self.test_reals, Split.TEST)
+        source = {"train_generators": self.sources, "data.train_reals": self.train_reals}
+        target = {"test_generators": self.tests, "data.test_reals": self.test_reals}
+        require_images(self.catalogue, source, Split.TRAIN, Split.VAL)
+        require_images(self.catalogue, target, Split.TEST)
         if self.trained_adaptations:
-            self._need(self.tests, self.test_reals, Split.ADAPT)
-
-    def _need(self, fakes: Sequence[str], reals: Sequence[str], *splits: Split) -> None:
-        for split in splits:
-            for names in [(name,) for name in fakes] + [tuple(reals)]:
-                if not self.catalogue.count(names, split):
-                    raise InputError(
-                        f"no images {_NEEDED[split]}",
-                        where=f"split `{split}`",
-                        value=", ".join(names),
-                        fix="give `data.splits` a share for it, or add images",
-                    )
+            require_images(self.catalogue, target, Split.ADAPT)
+        if any(_reads_few(adaptation) for adaptation in self.trained_adaptations):
+            require_images(self.catalogue, target, Split.FEW)
+        if self.study.analyses:
+            require_images(self.catalogue, {"train_generators": self.sources}, Split.TEST)
 
     def _digest(self, fakes: Sequence[str], reals: Sequence[str], *splits: Split) -> Digest:
         return self.catalogue.digest((*fakes, *reals), *splits)
@@ -115,6 +113,7 @@ class _Expansion:
                 "seed": seed,
                 "selection": self.study.selection,
                 "workers": self._workers(Stage.TRAIN),
+                "training": TRAINING_VERSION,
             },
             data=self._digest([source], self.train_reals, Split.TRAIN, Split.VAL),
             tags=Tags(
@@ -134,7 +133,7 @@ class _Expansion:
             yield from self._read(adapted)
 
     def _adapt(self, model: Cell, target: str, adaptation: AdaptationChoice) -> Cell:
-        splits = (Split.ADAPT, Split.FEW) if "few" in adaptation.entry.traits else (Split.ADAPT,)
+        splits = (Split.ADAPT, Split.FEW) if _reads_few(adaptation) else (Split.ADAPT,)
         source = model.tags.source
         return Cell(
             stage=Stage.ADAPT,
@@ -164,27 +163,27 @@ class _Expansion:
     def _read(self, model: Cell) -> Iterator[Cell]:
         """The cells that read a model: scores on every test set, then attacks and analyses."""
         for test in self.tests:
-            yield self._score(model, test, None)
+            yield self._score(model, test)
             for corruption in self.study.corruptions:
-                yield self._score(model, test, (corruption.name, corruption.kind, corruption.parameters))
+                yield self._score(model, test, corruption)
         yield from self._attacks(model)
         yield from self._analyses(model)
 
-    def _score(self, model: Cell, test: str, corruption: tuple[str, str, dict[str, Json]] | None) -> Cell:
-        name, kind, config = corruption or ("", "", {})
+    def _score(self, model: Cell, test: str, corruption: CorruptionChoice | None = None) -> Cell:
         return Cell(
             stage=Stage.SCORE,
-            method=kind or "clean",
-            version=SCORING_VERSION,
+            method=corruption.kind if corruption else "clean",
+            version=corruption.entry.version if corruption else 1,
             needs=(model.id,),
             params={
-                "corruption": config if corruption else None,
+                "corruption": corruption.parameters if corruption else None,
+                "scoring": SCORING_VERSION,
                 "image": self.image,
                 "test": test,
                 "reals": list(self.test_reals),
             },
             data=self._digest([test], self.test_reals, Split.TEST),
-            tags=replace(model.tags, test=test, variant=name),
+            tags=replace(model.tags, test=test, variant=corruption.name if corruption else ""),
         )
 
     def _attacks(self, model: Cell) -> Iterator[Cell]:
@@ -228,6 +227,10 @@ class _Expansion:
                     data=self._digest([seen, *unseen], self.test_reals, Split.TEST),
                     tags=replace(model.tags, variant=analysis.name),
                 )
+
+
+def _reads_few(adaptation: AdaptationChoice) -> bool:
+    return "few" in adaptation.entry.traits
 
 
 def _wanted(choice: AttackChoice | AnalysisChoice, model: Cell) -> bool:

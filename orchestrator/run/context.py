@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ Report = Callable[[Cell, Mapping[str, float]], None]
 REPORT_EVERY = 0.5
 """Seconds between two reports of one cell: a report costs a round trip to the driver, an epoch may take less."""
 
+GROUP_REPORT_EVERY = 5.0
+"""The same for a worker group: Ray Train collects a report every two seconds, and the next one waits for that."""
+
 
 def local_contexts(place: Place, resources: Resources, report: Report | None = None) -> Callable[[Cell], LocalContext]:
     """Contexts for cells that run in this process alone; what they report goes to ``report``, now and then."""
@@ -42,6 +46,8 @@ def local_contexts(place: Place, resources: Resources, report: Report | None = N
 class TrainContext(LocalContext):
     """One of several processes that train one model together, in a Ray Train worker group."""
 
+    told: float = -math.inf
+
     def prepare(self, module: nn.Module) -> nn.Module:
         """The module on this worker's device, its gradients averaged over all workers."""
         import ray.train.torch
@@ -58,6 +64,13 @@ class TrainContext(LocalContext):
         parts: list[Any] = [None] * self.world_size
         distributed.all_gather_object(parts, values)
         return np.concatenate(parts)
+
+    def report(self, row: Mapping[str, float]) -> None:
+        """Report in all workers or in none, as Ray Train wants it: by the first worker's clock, now and then."""
+        now = time.monotonic()
+        if self.gather(np.array([now - self.told]))[0] >= GROUP_REPORT_EVERY:
+            self.told = now
+            super().report(row)
 
     def save_state(self, state: Any) -> None:
         """The first worker keeps the state for all."""

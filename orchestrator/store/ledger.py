@@ -34,6 +34,7 @@ class Ledger:
         self.folder = root / "ledger"
         self._records: dict[CellId, Record] = {}
         self._seen: set[str] = set()
+        self._last = 0
 
     def records(self) -> dict[CellId, Record]:
         """The last record of every cell, as of now.
@@ -52,7 +53,7 @@ class Ledger:
             for name in fresh:
                 records = _read(self.folder / name)
                 self._take(records)
-                self._seen.add(name)
+                self._note(name)
                 found += records
         return tuple(found)
 
@@ -89,12 +90,16 @@ class Ledger:
         self._records.update((record.cell, record) for record in records)
 
     def _write(self, records: Iterable[Record]) -> None:
-        last = max(self._seen, default="0-")
-        name = f"{int(last.split('-')[0]) + 1:08d}-{secrets.token_hex(3)}.jsonl"
+        name = f"{self._last + 1:08d}-{secrets.token_hex(3)}.jsonl"
         lines = [json.dumps(record.to_json(), separators=(",", ":"), default=plain) for record in records]
         header = json.dumps({"format": _FORMAT, "records": len(lines)})
         write_bytes(self.folder / name, "\n".join([header, *lines, ""]).encode())
+        self._note(name)
+
+    def _note(self, name: str) -> None:
+        """This segment is known; the next one is numbered after it."""
         self._seen.add(name)
+        self._last = max(self._last, int(name.split("-")[0]))
 
 
 def _read(path: Path) -> list[Record]:

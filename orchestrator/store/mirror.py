@@ -17,6 +17,7 @@ from orchestrator.plan.graph import Plan
 from orchestrator.store.records import Record
 from orchestrator.store.target import Target
 from orchestrator.store.tracking import CellRuns, Rejected, Unreachable
+from orchestrator.study.checks import without_password
 
 _RETRY = 15.0
 _PATIENCE = 20.0
@@ -97,10 +98,15 @@ class Mirror:
         known = list(records)
         self._give(lambda runs: self._go_before(_putting(record) for record in runs.missing(known, thorough=thorough)))
 
-    def finish(self, records: Iterable[Record], artifacts: Sequence[Path] = ()) -> None:
-        """End the study's parent run: counts, and the report's files."""
+    def finish(self, records: Iterable[Record], artifacts: Sequence[Path] = (), *, again: bool = True) -> None:
+        """End the study's parent run: counts, and the report's files; ``again`` even where it shows these records."""
         known, files = list(records), list(artifacts)
-        self._give(lambda runs: runs.finish(known, files, complete=not self._refused))
+
+        def end(runs: CellRuns) -> None:
+            if again or not runs.shows(known):
+                runs.finish(known, files, complete=not self._refused)
+
+        self._give(end)
 
     def close(self, patience: float = _PATIENCE) -> int:
         """Wait until everything is mirrored, or the store has not moved for ``patience`` seconds.
@@ -170,7 +176,7 @@ class Mirror:
     def _tell(self, error: Exception, what: str) -> None:
         if type(error) not in self._told:
             self._told.add(type(error))
-            self._warn(f"MLflow at {self._target.uri} {what} ({error})")
+            self._warn(without_password(f"MLflow at {self._target.uri} {what} ({error})"))
 
 
 def _putting(record: Record) -> _Job:

@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.study.checks import without_password
 from trainables.errors import InputError
 
 LOCAL_DATABASE = "sqlite:///"
@@ -42,7 +43,7 @@ class Target:
             raise InputError(
                 "this is no MLflow tracking server or database",
                 where="tracking.uri",
-                value=uri,
+                value=without_password(uri),
                 fix="leave it out, or use http(s)://host:port, sqlite:///path or postgresql://…",
             )
         return cls(uri=uri, experiment=experiment or study, study=study, storage=storage)

@@ -125,6 +125,10 @@ class CellRuns:
             self._client.set_terminated(child.run, _STATUS[record.status], _milliseconds(ended(record) or time()))
             child.mark, child.live = mark(record), False
 
+    def shows(self, records: Iterable[Record]) -> bool:
+        """Whether the parent run was ended with just these records mirrored, and not opened again since."""
+        return not self._open and marks(records) == self._mirrored
+
     def missing(self, records: Sequence[Record], *, thorough: bool = False) -> list[Record]:
         """Those of the records that no run shows yet.
 

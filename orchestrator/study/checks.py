@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterable
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -50,6 +51,11 @@ def tracking_address(uri: str | None) -> str | None:
         fix = "write sqlite:///mlflow.db (a file beside the study) or http://host:port"
         raise InputError("a tracking address names a database or a server", value=uri, fix=fix)
     return uri
+
+
+def without_password(text: str) -> str:
+    """The text with the password of every address in it (``postgresql://user:password@host``) made unreadable."""
+    return re.sub(r"(://[^/\s:@]*):[^/\s@]+@", r"\1:***@", text)
 
 
 def _names_or_all(value: Any) -> Any:

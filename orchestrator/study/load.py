@@ -41,7 +41,7 @@ def load_study(path: str | Path) -> Study:
 
 
 def dump_study(study: Study) -> str:
-    """The study as YAML with every default written out; ``load_study`` of it gives an equal study."""
+    """The study as YAML, every default written out, passwords not; ``load_study`` of it gives an equal study."""
     return yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100)
 
 

@@ -14,11 +14,12 @@ from pydantic import (
     NonNegativeInt,
     PositiveInt,
     SerializeAsAny,
+    field_serializer,
     model_serializer,
     model_validator,
 )
 
-from orchestrator.study.checks import Names, Slug, distinct, known, local_folder, tracking_address
+from orchestrator.study.checks import Names, Slug, distinct, known, local_folder, tracking_address, without_password
 from orchestrator.study.inputs import parameters
 from trainables.contract import Config
 from trainables.data.preprocess import Preprocess
@@ -238,6 +239,11 @@ class Tracking(Config):
 
     uri: Annotated[str | None, AfterValidator(tracking_address)] = None
     experiment: Slug | None = None
+
+    @field_serializer("uri")
+    def _shown(self, uri: str | None) -> str | None:
+        # What is serialised is kept beside the results, printed in the report and sent to MLflow.
+        return without_password(uri) if uri else uri
 
 
 class Study(BaseModel):

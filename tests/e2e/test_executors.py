@@ -9,11 +9,10 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from orchestrator.campaign import Campaign
-from orchestrator.store.records import Record, Status
+from orchestrator.store.records import Record
 from tests.e2e.conftest import results
 from tests.e2e.processes import family, finish, kill, ledger, orchestrator, run, title, until
 from tests.orchestrator.cli.conftest import write_study
-from tests.orchestrator.run.made_up import Told
 from trainables.checkpoint import load_state
 from trainables.context import STATE
 
@@ -74,7 +73,7 @@ def test_two_workers_learn_the_same_with_batchnorm_of_their_own(pair, serial):
     assert two[key].equals(serial[key])
     of_two = records(file)["train/residual_cnn/tconv/seed0"]
     assert [row["epoch"] for row in of_two.curves] == [1.0, 2.0, 3.0]
-    assert of_two.images == 3 * 48  # as with one worker: a step is divided, not doubled
+    assert of_two.images == 3 * 32  # as with one worker: a step is divided, not doubled
     # Each worker normalises its half of the batch, so the figures are near, not equal.
     print(serial[["accuracy", "auroc"]], two[["accuracy", "auroc"]])
     assert (two["auroc"] - serial["auroc"]).abs().max() < 0.3

@@ -14,7 +14,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from trainables.data.decode import READER_VERSION, UnusableImageError, decode
+from trainables.data.decode import UnusableImageError, decode
 from trainables.data.preprocess import Preprocess
 from trainables.data.sets import ImageSet
 from trainables.data.stack import open_pixels
@@ -59,7 +59,7 @@ def cached_pixels(
 
 
 def _key(images: ImageSet, preprocess: Preprocess) -> str:
-    content = [images.digest, preprocess.model_dump(mode="json"), READER_VERSION]
+    content = [images.digest, preprocess.model_dump(mode="json")]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]
 
 

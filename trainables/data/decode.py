@@ -27,7 +27,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 READER_VERSION = 1
-"""Raised when the rule gives other pixels: part of the key of every cache."""
+"""Raised when the rule, or ``Preprocess``, gives other pixels: part of every image set's digest, so of every id."""
 
 LARGEST = 89_478_485
 """Pixels an image may have, Pillow's own limit; a file that claims more is not decoded."""

@@ -119,7 +119,8 @@ def admit(manifest: Manifest, unusable: Literal["refuse", "skip"], preprocess: P
     more = [f"and {len(lines) - _LISTED} more"] if len(lines) > _LISTED else []
     listing = "".join(f"\n  {line}" for line in [*lines[:_LISTED], *more])
     fix = "mend or remove them, or say `unusable: skip` to leave them out"
-    raise InputError(f"{len(lines)} files are no usable images{listing}", where=str(manifest.root), fix=fix)
+    count = "1 file is no usable image" if len(lines) == 1 else f"{len(lines)} files are no usable images"
+    raise InputError(f"{count}{listing}", where=str(manifest.root), fix=fix)
 
 
 def _facts(root: Path, found: pd.DataFrame, known: Manifest | None, progress: Progress | None) -> pd.DataFrame:
@@ -154,7 +155,8 @@ def _with_table(found: pd.DataFrame, file: Path) -> pd.DataFrame:
         table = read_table(file)
         check_against_folder(table, found, file)
         frame[_SAID] = table.reindex(index=found.index, columns=_SAID, fill_value="")
-    default = frame["label"].map({0: "real", 1: "fake"})
-    frame["family"] = frame["family"].mask(frame["family"] == "", default)
+    families = frame["family"].mask(frame["family"] == "")
+    of_generator = families.groupby(frame["generator"]).transform("first")  # of a file that is new to the table
+    frame["family"] = families.fillna(of_generator).fillna(frame["label"].map({0: "real", 1: "fake"}))
     frame["source"] = frame["source"].mask(frame["source"] == "", frame["generator"])
     return frame

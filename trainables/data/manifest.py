@@ -142,5 +142,5 @@ def _set_of(rows: pd.DataFrame) -> ImageSet:
 
 
 def _digest(digests: pd.Series[str]) -> str:
-    """20 hex digits of the SHA-256 of the images' digests, in their order."""
-    return hashlib.sha256("\n".join(digests).encode()).hexdigest()[:20]
+    """20 hex digits of the SHA-256 of the rule by which files are read and of the images' digests, in their order."""
+    return hashlib.sha256("\n".join([f"reader {READER_VERSION}", *digests]).encode()).hexdigest()[:20]

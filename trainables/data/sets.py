@@ -17,7 +17,7 @@ class ImageSet:
         label: 0 real, 1 fake.
         split: which of the five.
         count: how many images.
-        digest: of the images' contents and their order; two sets with one digest are the same images.
+        digest: of the images' contents, their order and the rule that decodes them; one digest, the same pixels.
     """
 
     generator: str

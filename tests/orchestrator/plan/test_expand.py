@@ -12,6 +12,7 @@ from orchestrator.plan.expand import expand
 from trainables.contract import Split
 from trainables.data.sets import ImageSet
 from trainables.errors import InputError
+from trainables.registry import REGISTRIES
 
 
 def test_the_whole_grid_is_there_once(make_study, catalogue):
@@ -68,6 +69,35 @@ def test_new_images_change_the_cells_that_read_them_and_no_others(make_study, ca
     assert all(cell.stage is Stage.SCORE and cell.tags.test == "bilinear" for cell in new)
 
 
+def test_images_that_change_places_are_other_data(make_study, catalogue):
+    swapped = {Split.TRAIN: Split.VAL, Split.VAL: Split.TRAIN}
+    exchanged = Catalogue(
+        tuple(replace(s, digest=f"{s.generator}-{swapped.get(s.split, s.split)}") for s in catalogue.sets)
+    )
+    before, after = expand(make_study(), catalogue), expand(make_study(), exchanged)
+    assert not before.cells.keys() & {cell.id for cell in after if cell.stage is Stage.TRAIN}
+
+
+@pytest.mark.parametrize(
+    ("room", "name", "stage", "method"),
+    [
+        ("detectors", "residual_cnn", Stage.TRAIN, "residual_cnn"),
+        ("adaptations", "coral", Stage.ADAPT, "coral"),
+        ("corruptions", "jpeg", Stage.SCORE, "jpeg"),
+        ("attacks", "pgd", Stage.ATTACK, "pgd"),
+        ("analyses", "gradcam", Stage.ANALYSE, "gradcam"),
+    ],
+)
+def test_a_members_version_is_part_of_its_cells(make_study, catalogue, monkeypatch, room, name, stage, method):
+    study = make_study(corruptions=["jpeg"], attacks=["pgd"], analyses=["gradcam"])
+    before = expand(study, catalogue)
+    monkeypatch.setitem(REGISTRIES[room], name, replace(REGISTRIES[room][name], version=2))
+    after = expand(study, catalogue)
+    changed = {(cell.stage, cell.method) for cell in before if cell.id not in after.cells}
+    assert (stage, method) in changed
+    assert (Stage.SCORE, "clean") not in changed or room in ("detectors", "adaptations")
+
+
 def test_workers_are_part_of_what_is_asked(make_study, catalogue):
     two = make_study(resources={"train": {"workers": 2}})
     launched = make_study(resources={"default": {"launcher": "train"}})
@@ -98,9 +128,19 @@ def test_a_generator_that_is_not_in_the_data_is_refused_by_name(make_study, cata
 
 def test_a_split_without_images_is_refused(make_study, catalogue):
     lacking = Catalogue(tuple(s for s in catalogue.sets if (s.generator, s.split) != ("bilinear", Split.ADAPT)))
-    with pytest.raises(InputError, match="to adapt to"):
+    with pytest.raises(InputError, match="bilinear has no images in the split `adapt`, to adapt to") as caught:
         expand(make_study(), lacking)
+    assert caught.value.where == "test_generators"
     assert expand(make_study(adaptations=[]), lacking)
+
+
+def test_a_real_source_that_is_not_in_every_split_is_refused_with_those_that_are(make_study, catalogue):
+    unseen = Catalogue(tuple(s for s in catalogue.sets if (s.generator, s.split) != ("phone", Split.TRAIN)))
+    with pytest.raises(InputError, match="phone has no images in the split `train`") as caught:
+        expand(make_study(), unseen)
+    assert caught.value.where == "data.train_reals"
+    assert "[camera]" in str(caught.value.fix)
+    assert expand(make_study(data={"root": "x", "train_reals": ["camera"], "test_reals": ["phone"]}), unseen)
 
 
 def test_a_hundred_thousand_cells_expand_quickly_and_small(make_study):

@@ -116,3 +116,10 @@ def test_a_study_can_be_made_in_python_from_choices():
 
     assert study.detectors[0].parameters["width"] == 4
     assert [a.name for a in study.adaptations] == ["source_only", "coral"]
+
+
+def test_a_password_is_not_written_down(write):
+    study = load_study(write(tracking={"uri": "postgresql://me:s3:cret@host/runs"}))
+    assert study.tracking.uri == "postgresql://me:s3:cret@host/runs"
+    assert "cret" not in dump_study(study)
+    assert "postgresql://me:***@host/runs" in dump_study(study)

@@ -61,6 +61,13 @@ def test_the_table_fixes_family_source_group_and_split(folder):
     assert [(s.generator, s.split, s.count) for s in manifest.sets() if s.label == 1] == [("stylegan", Split.TEST, 4)]
 
 
+def test_an_image_that_is_new_to_the_table_is_of_its_generators_family(folder):
+    _table(folder, ["fake/stylegan/0.png,gan"], "path,family")
+    frame = index_folder(folder, splits=SPLITS).frame
+    assert set(frame["family"][frame["generator"] == "stylegan"]) == {"gan"}
+    assert set(frame["family"][frame["label"] == 0]) == {"real"}
+
+
 def test_a_group_of_the_table_stays_together_without_splits(folder):
     _table(folder, [f"fake/stylegan/{i}.png,one person" for i in range(4)], "path,group")
     frame = index_folder(folder, splits=SPLITS).frame
@@ -78,9 +85,8 @@ def test_a_group_of_the_table_stays_together_without_splits(folder):
         (["real/ffhq/0.png,test", "real/ffhq/0.png,train"], "path,split", "listed twice"),
         (["real/ffhq/0.png,1"], "path,label", "the label of real/ffhq/0.png"),
         (["real/ffhq/0.png,coco"], "path,generator", "the generator of real/ffhq/0.png"),
-        (["real/ffhq/0.png,gan"], "path,family", "two families"),
-        ([f"real/ffhq/{i}.png,gan" for i in range(4)], "path,family", "for real images"),
-        (["fake/stylegan/0.png,dm"], "path,family", "two families"),
+        (["real/ffhq/0.png,gan"], "path,family", "for real images"),
+        (["fake/stylegan/0.png,dm", "fake/stylegan/1.png,gan"], "path,family", "two families"),
         (["real/ffhq/0.png,a,test", "real/ffhq/1.png,a,train"], "path,group,split", "divided between splits"),
         (["real/ffhq/0.png"], "file", "no column `path`"),
     ],
@@ -159,6 +165,7 @@ def test_unusable_files_are_refused_by_name(bad_folder, tmp_path):
     with pytest.raises(InputError, match="4 files are no usable images") as error:
         prepare(bad_folder, splits=SPLITS, index=tmp_path / "index.parquet")
     assert all(path in str(error.value) for path in BAD)
+    assert not (tmp_path / "index.parquet").exists()
 
 
 def test_unusable_files_are_left_out_when_skipped(bad_folder, tmp_path):

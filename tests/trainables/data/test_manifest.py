@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from tests.trainables.data.conftest import noise
+from trainables.data.decode import READER_VERSION
 from trainables.data.folder import index_folder
 from trainables.data.manifest import Manifest
 from trainables.data.splits import Fractions
@@ -32,7 +33,8 @@ def test_a_sets_digest_is_a_hash_of_its_files_whatever_their_names_and_place(fol
     manifest = index_folder(folder, splits=ALL_TEST)
     coco = next(images for images in manifest.sets() if images.generator == "coco")
     digests = sorted(hashlib.sha256(file.read_bytes()).hexdigest() for file in (folder / "real/coco").iterdir())
-    assert coco.digest == hashlib.sha256("\n".join(digests).encode()).hexdigest()[:20]
+    content = "\n".join([f"reader {READER_VERSION}", *digests])
+    assert coco.digest == hashlib.sha256(content.encode()).hexdigest()[:20]
     (folder / "real/coco/0.png").rename(folder / "real/coco/zzz.png")
     moved = folder.rename(tmp_path / "moved")
     assert index_folder(moved, splits=ALL_TEST).sets() == manifest.sets()
