@@ -23,7 +23,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         study = load_study(STUDY).model_copy(update={"storage": Path(folder) / "results"})
         campaign = Campaign(study)
-        campaign.make_images()
+        campaign.images.make()
         started = time.perf_counter()
         summary = campaign.run()
         wall = time.perf_counter() - started

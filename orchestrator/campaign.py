@@ -10,20 +10,19 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from orchestrator.plan.catalogue import Catalogue
+from orchestrator.images import Found, StudyImages
 from orchestrator.plan.cells import CellId, Stage, digest
 from orchestrator.plan.cost import StageCost, costs
 from orchestrator.plan.expand import expand
 from orchestrator.plan.graph import Plan, pending, select
 from orchestrator.run.place import Place
 from orchestrator.run.provenance import provenance
-from orchestrator.standing import CheckReport, StageStatus, StatusReport
+from orchestrator.standing import CheckReport, StatusReport, standing
 from orchestrator.store.artifacts import Artifacts
 from orchestrator.store.ledger import Ledger
 from orchestrator.store.lock import DriverLock
@@ -33,7 +32,7 @@ from orchestrator.store.run_view import marks
 from orchestrator.store.state import LiveState, read_state
 from orchestrator.store.storage import check_storage, open_storage
 from orchestrator.store.target import Target
-from orchestrator.study.inputs import content_name, input_files
+from orchestrator.study.inputs import at, content_name, input_files
 from orchestrator.study.load import dump_study, load_study, require_files
 from orchestrator.study.model import Study
 from trainables.errors import InputError
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
     from orchestrator.run.driver import RunSummary
     from orchestrator.run.listen import Listener
     from reports.page import ReportPaths
-    from trainables.data.manifest import Manifest
 
 Executor = Literal["ray", "serial"]
 
@@ -66,6 +64,8 @@ class Campaign:
     def __init__(self, study: Study) -> None:
         self.study = study
         self.storage = check_storage(study.storage)
+        index = self.storage / "indexes" / f"{digest(str(study.data.root.absolute()))}.parquet"
+        self.images = StudyImages(study.data, study.image, index)
         self.target = Target.of(study.name, self.storage, study.tracking.uri, study.tracking.experiment)
 
     @classmethod
@@ -84,100 +84,60 @@ class Campaign:
             InputError: it cannot; the message says what to mend.
         """
         require_files(self.study)
-        data = self.study.data
-        facts = [f"study `{self.study.name}` is valid"]
-        if data.benchmark and not data.root.exists():
-            return CheckReport((*facts, f"images: `run` makes the benchmark `{data.benchmark}` at {data.root}"))
-        manifest, plan = self.manifest, self.plan()
-        facts.append(f"images: {len(manifest.usable)} in {data.root}, of " + ", ".join(self._generators()))
-        if converted := len(manifest.notes):
-            facts.append(f"  {converted} of them are converted on reading: orchestrator data show {data.root}")
-        if skipped := len(manifest.problems):
-            facts.append(f"  {skipped} files are no usable images and are skipped: orchestrator data show {data.root}")
+        facts = [f"study `{self.study.name}` is valid", *self._image_facts()]
+        plan = self.plan()
         facts.append(f"cells: {len(plan)}: " + ", ".join(f"{n} {stage.value}" for stage, n in plan.stages().items()))
         done = sum(record.status is Status.DONE for record in self.records())
         facts.append(f"storage: {self.storage}, {done} of these cells are done")
         return CheckReport(tuple(facts))
 
-    def _generators(self) -> list[str]:
-        families = {name: self.catalogue.family(name) for name in (*self.catalogue.reals, *self.catalogue.fakes)}
-        return [f"{name} ({family})" for name, family in families.items()]
-
-    def make_images(self, progress: Callable[[int, int], None] | None = None) -> bool:
-        """Make the study's procedural benchmark, if it asks for one that is not there; whether it did."""
-        data = self.study.data
-        if data.root.exists() or data.benchmark is None:
-            return False
-        from trainables.benchmark.make import make_benchmark
-
-        make_benchmark(data.root, data.benchmark, progress=progress)
-        return True
-
-    @cached_property
-    def manifest(self) -> Manifest:
-        """Every image of the data folder, those that cannot be used marked as such.
-
-        Raises:
-            InputError: the folder is absent, has an empty class, or files that are no usable images.
-        """
-        from trainables.data.folder import admit
-
-        return admit(self._indexed, self.study.data.unusable, self.study.image)
+    def _image_facts(self) -> Iterator[str]:
+        data, catalogue = self.study.data, self.images.catalogue
+        families = [f"{name} ({catalogue.family(name)})" for name in (*catalogue.reals, *catalogue.fakes)]
+        if self.images.to_be_made:
+            yield f"images: `run` makes the benchmark `{data.benchmark}` at {data.root}, of {', '.join(families)}"
+            return
+        manifest = self.images.manifest
+        yield f"images: {len(manifest.usable)} in {data.root}, of {', '.join(families)}"
+        if converted := len(manifest.notes):
+            yield f"  {converted} of them are converted on reading: orchestrator data show {data.root}"
+        if skipped := len(manifest.problems):
+            yield f"  {skipped} files are no usable images and are skipped: orchestrator data show {data.root}"
 
     @cached_property
-    def _indexed(self) -> Manifest:
-        """What is in the data folder; only files that are new or changed are read."""
-        from trainables.data.folder import index_folder, known_index
-
-        data = self.study.data
-        if not data.root.exists():
-            made = f"orchestrator data make {data.benchmark} {data.root}"
-            raise InputError(
-                "the data folder does not exist",
-                where="data.root",
-                value=str(data.root),
-                fix=f"`orchestrator run` makes it, or: {made}" if data.benchmark else "put the images there",
-            )
-        return index_folder(data.root, splits=data.splits, known=known_index(self.index))
+    def _found(self) -> Found | None:
+        return Found.load(self._found_file)
 
     @property
-    def index(self) -> Path:
-        """Where the data folder's index is kept from one command to the next."""
-        return self.storage / "indexes" / f"{digest(str(self.study.data.root.absolute()))}.parquet"
-
-    @cached_property
-    def catalogue(self) -> Catalogue:
-        """The image sets of the data folder."""
-        return Catalogue(self.manifest.sets())
-
-    @property
-    def _catalogue_file(self) -> Path:
+    def _found_file(self) -> Path:
         return self.folder / "images.json"
 
-    def _keep_catalogue(self) -> None:
-        """Note what the plan was made from: workers read that, and status and report need no images."""
-        unusable = self.manifest.problems[["path", "problem"]].values.tolist()
-        write_json(self._catalogue_file, {"sets": self.catalogue.to_json(), "unusable": unusable})
-        self.manifest.save(self.place().index)
-        for earlier in ("_kept", "_planned"):
-            vars(self).pop(earlier, None)
-
-    def _keep_inputs(self) -> None:
-        """Copy the files that the study names into the storage, where every worker finds them."""
+    def _keep_found(self) -> None:
+        """Note what the plan was made from: workers read that, and status and report need nothing else."""
+        manifest, inputs = self.images.manifest, {}
         for detector in self.study.detectors:
             for key, path in input_files(detector.config):
-                kept = self.place().inputs / content_name(path, key)
+                inputs[str(path)] = content_name(path, key)
+                kept = self.place().inputs / inputs[str(path)]
                 if not kept.exists():
                     write_bytes(kept, path.read_bytes())
-
-    @cached_property
-    def _kept(self) -> dict[str, Any] | None:
-        return json.loads(self._catalogue_file.read_bytes()) if self._catalogue_file.exists() else None
+        unusable = tuple(manifest.problems[["path", "problem"]].itertuples(index=False, name=None))
+        Found(self.images.catalogue, unusable, inputs).save(self._found_file)
+        manifest.save(self.place().index)
+        for earlier in ("_found", "_planned"):
+            vars(self).pop(earlier, None)
 
     @cached_property
     def _planned(self) -> Plan:
         """The plan of the last run, or of the images as they are if there was none."""
-        return expand(self.study, Catalogue.from_json(self._kept["sets"])) if self._kept else self._plan
+        found = self._found
+        if found is None:
+            return self._plan
+        detectors = tuple(
+            detector.model_copy(update={"config": at(detector.config, found.inputs, self.place().inputs)})
+            for detector in self.study.detectors
+        )
+        return expand(self.study.model_copy(update={"detectors": detectors}), found.catalogue)
 
     def plan(self, only: Sequence[str] = ()) -> Plan:
         """The study's cells; those matching ``only`` and what they need, if it is given.
@@ -187,19 +147,17 @@ class Campaign:
         Raises:
             InputError: the data do not have what the study asks for, or no cell matches.
         """
-        from trainables.data.folder import keep_index
-
         whole = self._plan
         chosen = select(whole, only)
         if not len(chosen):
             example = next(iter(whole)).name
             raise InputError("no cell matches", where="--only", value=list(only), fix=f"cells look like {example}")
-        keep_index(self._indexed, self.index)
+        self.images.keep_index()
         return chosen
 
-    @cached_property
+    @property
     def _plan(self) -> Plan:
-        return expand(self.study, self.catalogue)
+        return expand(self.study, self.images.catalogue)
 
     def ledger(self) -> Mapping[CellId, Record]:
         """The latest record of every cell in the storage, of whatever study."""
@@ -240,7 +198,7 @@ class Campaign:
         require_files(self.study)
         if executor == "serial":
             require_one_worker(self.study.resources)
-        self.make_images(on_images)
+        self.images.make(on_images)
         plan = self.plan(only)  # before anything is written: a study that cannot be planned leaves no trace
         open_storage(self.storage)
         with DriverLock(self.storage, self.study.name) as lock:
@@ -248,8 +206,7 @@ class Campaign:
                 _log.warning("driver pid %s on %s ended without a word; going on from the ledger", *_who(lock.died))
             remove_temporaries(self.folder)
             write_bytes(self.folder / "study.yaml", dump_study(self.study).encode())
-            self._keep_catalogue()
-            self._keep_inputs()
+            self._keep_found()
             mirror = Mirror(self.target)
             state = LiveState(self.storage, self.study.name)
             try:
@@ -308,21 +265,7 @@ class Campaign:
 
     def status(self) -> StatusReport:
         """How the study stands now."""
-        plan, found = self._planned, self.records()
-        state = read_state(self.storage, self.study.name)
-        count = Counter((Stage(record.stage), record.status) for record in found)
-        stages = tuple(
-            StageStatus(stage, cells, *(count[stage, status] for status in Status))
-            for stage, cells in plan.stages().items()
-        )
-        troubles = [record for record in found if record.status is not Status.DONE]
-        return StatusReport(
-            study=self.study.name,
-            phase=state.phase.value if state else "idle",
-            stages=stages,
-            running=state.running if state else (),
-            troubles=tuple(sorted(troubles, key=lambda record: record.status is Status.BLOCKED)),
-        )
+        return standing(self._planned, self.records(), read_state(self.storage, self.study.name))
 
     @property
     def report_page(self) -> Path:
@@ -359,7 +302,7 @@ class Campaign:
             self.ledger(),
             Artifacts(self.storage),
             self.report_page.parent,
-            unusable=[(path, problem) for path, problem in self._kept["unusable"]] if self._kept else (),
+            unusable=self._found.unusable if self._found else (),
         )
         write_json(self._made_of_file, made_of)
         if replay_tracking:

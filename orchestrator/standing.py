@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.plan.cells import Stage
-from orchestrator.store.records import Record
-from orchestrator.store.state import Running
+from orchestrator.plan.graph import Plan
+from orchestrator.store.records import Record, Status
+from orchestrator.store.state import Running, RunState
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +50,25 @@ class StatusReport:
     stages: tuple[StageStatus, ...]
     running: tuple[Running, ...]
     troubles: tuple[Record, ...]
+
+
+def standing(plan: Plan, records: Sequence[Record], state: RunState | None) -> StatusReport:
+    """How a study stands.
+
+    Args:
+        records: what the ledger holds of the plan.
+        state: of its last run.
+    """
+    count = Counter((Stage(record.stage), record.status) for record in records)
+    stages = tuple(
+        StageStatus(stage, cells, *(count[stage, status] for status in Status))
+        for stage, cells in plan.stages().items()
+    )
+    troubles = [record for record in records if record.status is not Status.DONE]
+    return StatusReport(
+        study=plan.study,
+        phase=state.phase.value if state else "idle",
+        stages=stages,
+        running=state.running if state else (),
+        troubles=tuple(sorted(troubles, key=lambda record: record.status is Status.BLOCKED)),
+    )

@@ -28,6 +28,11 @@ class Batch:
         taken[self.flip] = taken[self.flip, :, ::-1]
         return taken
 
+    def parts(self, count: int) -> list[Batch]:
+        """The batch in so many parts, as equal as can be."""
+        pairs = zip(np.array_split(self.index, count), np.array_split(self.flip, count), strict=True)
+        return [Batch(index, flip) for index, flip in pairs]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:

@@ -23,6 +23,7 @@ class LocalContext:
         folder: the cell's own folder; made on the first write.
         seed: the cell's seed.
         device: ``cpu`` or ``cuda:0``.
+        accumulate: parts that a batch is taken in.
         on_report: called with every row that is reported.
     """
 
@@ -31,6 +32,7 @@ class LocalContext:
     device: str = "cpu"
     rank: int = 0
     world_size: int = 1
+    accumulate: int = 1
     on_report: Callable[[Mapping[str, float]], None] | None = None
 
     def prepare(self, module: nn.Module) -> nn.Module:

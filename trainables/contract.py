@@ -180,6 +180,8 @@ class Context(Protocol):
         rank, world_size: this process among those that train together; 0 and 1 when alone.
         folder: the cell's own folder, the only place it may write.
         seed: the cell's seed; everything random derives from it.
+        accumulate: parts that a batch is taken in, their gradients added up: more where memory was short. The step
+            is the same but for BatchNorm, and for terms that compare a whole batch, which see one part at a time.
     """
 
     device: str
@@ -187,6 +189,7 @@ class Context(Protocol):
     world_size: int
     folder: Path
     seed: int
+    accumulate: int
 
     def prepare(self, module: nn.Module) -> nn.Module:
         """The module on the device, wrapped for data-parallel training when world_size > 1."""

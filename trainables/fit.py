@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import partial
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -74,7 +75,6 @@ def fit(
     *,
     target: Unlabelled | None = None,
     select: selection.Rule = selection.source_val,
-    checkpoint_every: int = 1,
 ) -> Fitted:
     """Train a detector in place; it ends with the weights of the epoch that the rule selects.
 
@@ -87,7 +87,6 @@ def fit(
         source_val: labelled images for the curves and the selection.
         target: unlabelled images; without them the objective has no target features to ask for.
         select: which epoch's weights are kept.
-        checkpoint_every: epochs between two saved states.
 
     Raises:
         InputError: too few images, or a batch that the workers cannot share equally.
@@ -107,6 +106,7 @@ def fit(
         context=context,
     )
     curves, best = _resume(step, optimiser, context)
+    saving = Saving()
     for epoch in range(len(curves), recipe.epochs):
         with seeded(context.seed, "epoch", epoch, context.rank):
             row = training.epoch(epoch)
@@ -114,11 +114,30 @@ def fit(
         curves.append({"epoch": epoch + 1.0, **row, **_validation(detector, source_val, context)})
         if select(curves) == epoch:
             best = {name: tensor.detach().clone() for name, tensor in detector.state_dict().items()}
-        if (epoch + 1) % checkpoint_every == 0 or epoch + 1 == recipe.epochs:
-            context.save_state(_state(step, optimiser, curves, best))
+        if epoch + 1 < recipe.epochs:
+            saving.now_and_then(partial(_save, step, optimiser, curves, best, context))
         context.report(curves[-1])
     detector.load_state_dict(best)
     return Fitted(curves=tuple(curves), chosen=select(curves), images=recipe.epochs * training.images)
+
+
+class Saving:
+    """Saves often enough to lose little, and seldom enough to cost little: a tenth of the time at the most."""
+
+    SHARE = 0.1
+
+    def __init__(self) -> None:
+        self._last = -math.inf
+        self._cost = 0.0
+
+    def now_and_then(self, save: Callable[[], None]) -> None:
+        """Save, unless it was done so lately that its cost would be felt."""
+        started = time.perf_counter()
+        if started - self._last < self._cost / self.SHARE:
+            return
+        save()
+        self._last = time.perf_counter()
+        self._cost = self._last - started
 
 
 def _order(recipe: Recipe, source: Images, target: Unlabelled | None, context: Context) -> Order:
@@ -193,14 +212,27 @@ class _Training:
     def _step(self, of_source: Batch, of_target: Batch | None, progress: float) -> dict[str, Tensor]:
         for group in self.optimiser.param_groups:
             group["lr"] = _learning_rate(self.recipe, progress)
+        self.optimiser.zero_grad(set_to_none=True)
+        parts = max(1, min(self.context.accumulate, len(of_source.index) // 2))
+        of_targets = of_target.parts(parts) if of_target else [None] * parts
+        sums: dict[str, Tensor] = {}
+        for source, target in zip(of_source.parts(parts), of_targets, strict=True):
+            share = len(source.index) / len(of_source.index)
+            figures = self._gradients(source, target, progress, share)
+            sums = {name: value * share + sums[name] if sums else value * share for name, value in figures.items()}
+        self.optimiser.step()
+        return sums
+
+    def _gradients(
+        self, of_source: Batch, of_target: Batch | None, progress: float, share: float
+    ) -> Mapping[str, Tensor]:
+        """Add this part's share of the step's gradients; its loss terms."""
         device = self.context.device
         labels = torch.from_numpy(self.source.labels[of_source.index]).to(device, non_blocking=True)
         loss, figures = self.model(as_input(self._pixels(of_source, of_target), device), labels, progress)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimiser.step()
-        named: dict[str, Tensor] = figures
-        return named
+        (loss * share).backward()
+        terms: Mapping[str, Tensor] = figures
+        return terms
 
     def _pixels(self, of_source: Batch, of_target: Batch | None) -> NDArray[np.uint8]:
         pixels = of_source.of(self.source.pixels)
@@ -235,8 +267,11 @@ def _validation(detector: Detector, images: Images, context: Context) -> Row:
     return {**kept, "val_loss": float(loss)}
 
 
-def _state(step: TrainStep, optimiser: torch.optim.Optimizer, curves: list[Row], best: dict[str, Tensor]) -> Any:
-    return {"model": step.state_dict(), "optimiser": optimiser.state_dict(), "curves": curves, "best": best}
+def _save(
+    step: TrainStep, optimiser: torch.optim.Optimizer, curves: list[Row], best: dict[str, Tensor], context: Context
+) -> None:
+    state = {"model": step.state_dict(), "optimiser": optimiser.state_dict(), "curves": curves, "best": best}
+    context.save_state(state)
 
 
 def _resume(step: TrainStep, optimiser: torch.optim.Optimizer, context: Context) -> tuple[list[Row], dict[str, Tensor]]:

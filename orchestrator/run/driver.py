@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.plan.cells import Cell, CellId
@@ -68,6 +68,15 @@ def outstanding(
     return Plan(plan.study, todo), blocked
 
 
+def with_lost_models(plan: Plan, todo: Plan, whole: Callable[[CellId], bool]) -> Plan:
+    """``todo``, and the models that it needs and whose files are gone, though the ledger holds them as done."""
+    chosen = set(todo.cells)
+    for cell in reversed(list(plan)):
+        if cell.id in chosen:
+            chosen.update(parent for parent in cell.needs if parent not in chosen and not whole(parent))
+    return Plan(plan.study, {cell.id: cell for cell in plan if cell.id in chosen})
+
+
 def _stays_failed(cell: CellId, todo: Mapping[CellId, Cell], records: Mapping[CellId, Record]) -> bool:
     record = records.get(cell)
     return cell not in todo and record is not None and record.status is Status.FAILED
@@ -108,7 +117,8 @@ class Run:
         self._seconds_of_work = 0.0
         self._records = {cell: record for cell, record in ledger.records().items() if cell in plan.cells}
         self._adopt()
-        self.todo, blocked = outstanding(plan, self._records, retry_failed=retry_failed)
+        todo, blocked = outstanding(plan, self._records, retry_failed=retry_failed)
+        self.todo = with_lost_models(plan, todo, place.artifacts.whole)
         self.queue = JobQueue(jobs(self.todo), self.todo, resources)
         for listener in listeners:
             listener.begin(plan, {cell: r for cell, r in self._records.items() if cell not in self.todo.cells})
@@ -144,9 +154,10 @@ class Run:
         kept = self.place.artifacts.left_behind([cell.id for cell in job.cells])
         finished = {record.cell for record in kept}
         unfinished = [cell for cell in job.cells if cell.id not in finished]
+        model_gone = unfinished and unfinished[0].stage.makes_model  # blocks the rest; scores do not need each other
         lost = [
             record_of(cell, self.place, status=Status.FAILED, failure=failure, started=time.time())
-            for cell in unfinished[:1]
+            for cell in (unfinished[:1] if model_gone else unfinished)
         ]
         self.finish(job, [*kept, *lost])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import time
@@ -30,6 +31,10 @@ ContextFactory: TypeAlias = Callable[[Cell], Context]
 Work: TypeAlias = Callable[[Job, Place, ContextFactory], Sequence[Record]]
 
 SCORING_BATCH = 256
+MOST_PARTS = 8
+"""Of a batch that does not fit."""
+
+_log = logging.getLogger(__name__)
 
 
 def execute(job: Job, place: Place, context_for: ContextFactory) -> list[Record]:
@@ -74,6 +79,16 @@ class _Bench:
     models: dict[CellId, Detector] = field(default_factory=dict)
     scores: dict[tuple[str, str], NDArray[np.float32]] = field(default_factory=dict)
 
+    def forget(self) -> None:
+        """Let go of everything on the device that can be had again."""
+        import gc
+
+        import torch
+
+        self.models.clear()
+        gc.collect()
+        torch.cuda.empty_cache()
+
     def model(self, cell: CellId) -> Detector:
         """A model made by this job, or by another before it."""
         if cell not in self.models:
@@ -88,7 +103,7 @@ def _attempt(cell: Cell, bench: _Bench) -> Record:
     try:
         context = bench.context_for(cell)
         started, clock = time.time(), time.perf_counter()  # the context imported torch, and start-up is not work
-        outcome = _STAGES[cell.stage](cell, bench, context)
+        outcome = _within_memory(cell, bench, context)
         record = record_of(
             cell,
             bench.place,
@@ -113,6 +128,28 @@ def _attempt(cell: Cell, bench: _Bench) -> Record:
             started=started,
         )
     return record
+
+
+def _within_memory(cell: Cell, bench: _Bench, context: Context) -> Outcome:
+    """Run the cell; where memory runs out, again with its batches in twice as many parts, down to an eighth.
+
+    Not where several workers train together: the others would wait for the one that starts over.
+    """
+    while True:
+        try:
+            return _STAGES[cell.stage](cell, bench, context)
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error) or context.world_size > 1 or context.accumulate >= MOST_PARTS:
+                raise
+        context.accumulate *= 2
+        _log.warning("%s: out of memory; again with batches in %d parts", cell.name, context.accumulate)
+        bench.forget()
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    import torch
+
+    return isinstance(error, MemoryError | torch.OutOfMemoryError)
 
 
 def _train(cell: Cell, bench: _Bench, context: Context) -> Outcome:
@@ -193,7 +230,7 @@ def _scores(cell: Cell, bench: _Bench, context: Context, detector: Detector, gen
     if cell.params["corruption"] is not None:
         config = find("corruptions", cell.method).config.model_validate(cell.params["corruption"])
         images = corrupted(images, cell.method, config)
-    return score(detector, images.pixels, device=context.device, batch=SCORING_BATCH)
+    return score(detector, images.pixels, device=context.device, batch=SCORING_BATCH // context.accumulate)
 
 
 def _attack(cell: Cell, bench: _Bench, context: Context) -> Outcome:

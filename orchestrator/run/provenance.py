@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
@@ -17,9 +18,14 @@ def provenance() -> dict[str, str]:
     """Versions, the git commit (``+`` when there are changes on top) and the Ray job id, where there is one."""
     found = {"python": platform.python_version(), "git": _git_commit()}
     found |= {name: _version(name) for name in _PACKAGES}
-    if job := os.environ.get("RAY_JOB_ID") or os.environ.get("RAY_JOB_SUBMISSION_ID"):
-        found["ray_job"] = job
+    found["ray_job"] = _ray_job()
     return {name: value for name, value in found.items() if value}
+
+
+def _ray_job() -> str:
+    """The submission id of the Ray job that this driver is; empty if it is none."""
+    config = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR") or "{}")
+    return str(config.get("metadata", {}).get("job_submission_id", ""))
 
 
 def _version(package: str) -> str:

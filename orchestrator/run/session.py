@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, redirect_stdout
@@ -100,7 +101,7 @@ def _connect(address: str | None) -> None:
 
     options: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
     if _is_local(address):
-        os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # it listens on loopback only
+        _lock_the_door()
         ray.init(include_dashboard=False, **options)
         return
     if address and not _answers(address):
@@ -108,6 +109,15 @@ def _connect(address: str | None) -> None:
             "no Ray cluster answers", where="--address", value=address, fix="start one, or leave --address out"
         )
     ray.init(address=address, **options)
+
+
+def _lock_the_door() -> None:
+    """Ray's ports are open to the network; what does not know this run's token is turned away.
+
+    ``ray.init`` turns token authentication on where nothing else is said; with a token given it writes none to disk.
+    """
+    if "RAY_AUTH_MODE" not in os.environ:
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 
 
 def _answers(address: str) -> bool:

@@ -35,6 +35,10 @@ class Artifacts:
         """File a cell's record in its folder: a worker's last step, after all files of the cell are in place."""
         write_json(self.folder(record.cell) / RECORD, record.to_json())
 
+    def whole(self, cell: CellId) -> bool:
+        """Whether a finished cell's record and files are all there."""
+        return self._left(cell) is not None
+
     def left_behind(self, cells: Iterable[CellId]) -> list[Record]:
         """Those of the cells that were finished by a worker, though no driver may have committed them.
 
@@ -49,7 +53,7 @@ class Artifacts:
         try:
             value: Mapping[str, Any] = json.loads((folder / RECORD).read_bytes())
             record = Record.from_json(value)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except (ValueError, KeyError, TypeError) as error:
             _log.warning("%s is damaged (%s); the cell will run again", folder / RECORD, error)

@@ -54,3 +54,14 @@ def _sha256(path: Path, size: int, changed: int) -> str:
     del size, changed  # part of the key: a file that was replaced is read again
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def at(config: Config, kept: Mapping[str, str], folder: Path) -> Config:
+    """The config with its files where the storage keeps them: the originals may be gone.
+
+    Args:
+        kept: names of contents by original path.
+        folder: that keeps them.
+    """
+    places = {key: folder / kept[str(path)] for key, path in input_files(config) if str(path) in kept}
+    return config.model_copy(update=places)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,12 @@ from trainables.context import LocalContext
 from trainables.contract import Images
 from trainables.detector import Detector, as_input
 from trainables.errors import InputError
-from trainables.fit import DivergedError, fit, train
+from trainables.fit import DivergedError, Saving, fit, train
 from trainables.metrics import detection_metrics
 from trainables.objective import SUPERVISED, Objective, Step
 from trainables.recipe import Recipe
 from trainables.score import score
+from trainables.seeding import seeded
 
 TIMES = {"seconds", "images_per_second"}
 
@@ -74,10 +77,17 @@ class KilledError(RuntimeError):
 
 
 @pytest.mark.parametrize("optimiser", ["adamw", "sgd"])
-@pytest.mark.parametrize(("killed_after", "every"), [(1, 1), (3, 2)])
+@pytest.mark.parametrize("killed_after", [1, 3])
 def test_a_killed_fit_goes_on_to_the_same_last_bit(
-    source: Images, source_val: Images, target: Images, tmp_path: Path, optimiser: str, killed_after: int, every: int
+    source: Images,
+    source_val: Images,
+    target: Images,
+    tmp_path: Path,
+    optimiser: str,
+    killed_after: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(Saving, "SHARE", math.inf)  # after every epoch
     recipe = Recipe(epochs=4, batch=32, optimiser=optimiser, learning_rate=2e-3)
 
     def run(folder: Path, on_report: Any = None) -> tuple[Any, dict[str, torch.Tensor]]:
@@ -89,16 +99,7 @@ def test_a_killed_fit_goes_on_to_the_same_last_bit(
             modules={"head": head},
         )
         local = LocalContext(folder=folder, on_report=on_report)
-        fitted = fit(
-            detector,
-            objective,
-            recipe,
-            source,
-            source_val,
-            local,
-            target=target.without_labels(),
-            checkpoint_every=every,
-        )
+        fitted = fit(detector, objective, recipe, source, source_val, local, target=target.without_labels())
         return fitted, _weights(detector)
 
     def kill(row: Mapping[str, float]) -> None:
@@ -112,10 +113,49 @@ def test_a_killed_fit_goes_on_to_the_same_last_bit(
     whole, expected = run(tmp_path / "whole")
     assert _equal(weights, expected)
     assert _timeless(fitted.curves) == _timeless(whole.curves)
-    assert len(resumed) == 4 - killed_after // every * every
-    again, weights = run(tmp_path / "killed")
-    assert _equal(weights, expected)
-    assert again.curves == fitted.curves
+    assert len(resumed) == 4 - killed_after
+
+
+def test_saving_costs_a_tenth_of_the_time_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("trainables.fit.time.perf_counter", lambda: clock[0])
+    saved: list[float] = []
+
+    def save() -> None:
+        clock[0] += 2.0  # seconds that one state takes
+        saved.append(clock[0])
+
+    saving = Saving()
+    for _ in range(100):
+        clock[0] += 1.0  # an epoch
+        saving.now_and_then(save)
+    assert len(saved) == 5
+    assert all(later - earlier >= 20 for earlier, later in pairwise(saved))
+
+
+def test_a_batch_in_parts_is_the_same_step(source: Images, source_val: Images, tmp_path: Path) -> None:
+    whole, parts = _without_batchnorm(), _without_batchnorm()
+    before = _weights(whole)
+    recipe = Recipe(epochs=2, batch=16, optimiser="sgd", learning_rate=0.1)
+    fit(whole, SUPERVISED, recipe, source, source_val, LocalContext(folder=tmp_path / "whole"))
+    fit(parts, SUPERVISED, recipe, source, source_val, LocalContext(folder=tmp_path / "parts", accumulate=3))
+    assert not _equal(_weights(whole), before)
+    for name, tensor in _weights(whole).items():
+        assert torch.allclose(tensor, _weights(parts)[name], atol=1e-5), name
+
+
+def _without_batchnorm() -> Detector:
+    with seeded(0, "weights"):
+        convolution, head = nn.Conv2d(3, 8, 3), nn.Linear(8, 2)
+    return Detector(
+        front=nn.Identity(),
+        body=nn.Sequential(convolution, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+        head=head,
+        layers={"convolution": convolution},
+        feature_dim=8,
+        min_size=3,
+        classes=2,
+    )
 
 
 def test_the_selected_epochs_weights_are_kept(source: Images, source_val: Images, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from trainables.benchmark.presets import Preset
 from trainables.benchmark.scenes import render_scene
 from trainables.benchmark.traces import refill_detail
 from trainables.contract import Split
+from trainables.data.sets import ImageSet
 from trainables.registry import GENERATORS, find
 from trainables.seeding import generator as random_stream
 
@@ -72,6 +74,15 @@ def image_specs(preset: Preset) -> Iterator[ImageSpec]:
             count = preset.fakes[split] if generator else preset.real_count(split)
             for index in range(count):
                 yield ImageSpec(generator, cameras[index % len(cameras)], split, index)
+
+
+def foreseen_sets(preset: Preset) -> tuple[ImageSet, ...]:
+    """The image sets of a benchmark that is not made yet: all that is known of them but their contents."""
+    counts = Counter((spec.row.generator, spec.row.family, spec.row.label, spec.split) for spec in image_specs(preset))
+    return tuple(
+        ImageSet(generator=name, family=family, label=label, split=split, count=count, digest="not made")
+        for (name, family, label, split), count in counts.items()
+    )
 
 
 def make_image(spec: ImageSpec, preset: Preset, seed: int) -> bytes:

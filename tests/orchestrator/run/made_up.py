@@ -99,3 +99,9 @@ class Told:
 
     def end(self) -> None:
         self.events.append(("end",))
+
+
+def scored_thrice() -> Plan:
+    """One model with three scores."""
+    model = cell(Stage.TRAIN, "s0")
+    return plan_of("thrice", [model, *(cell(Stage.SCORE, f"test{i}", model) for i in range(3))])

@@ -9,7 +9,7 @@ from orchestrator.run.serial import run_serially
 from orchestrator.run.wire import pack_job, pack_records, unpack_job, unpack_records
 from orchestrator.store.ledger import Ledger
 from orchestrator.store.records import Failure, Status
-from tests.orchestrator.run.made_up import Told, executed, fail_at, grid, succeed
+from tests.orchestrator.run.made_up import Told, executed, fail_at, grid, scored_thrice, succeed
 
 
 def test_everything_is_run_once_and_a_second_run_does_nothing(make_run, tmp_path):
@@ -127,3 +127,26 @@ def test_jobs_and_records_survive_the_border_between_processes(make_run):
         record_of(c, run.place, status=Status.DONE, metrics={"auroc": 0.5}, curves=({"epoch": 1},)) for c in job.cells
     ]
     assert unpack_records(pack_records(records)) == [record.from_json(record.to_json()) for record in records]
+
+
+def test_a_model_whose_files_are_gone_is_made_again_for_those_who_need_it(make_run, tmp_path):
+    run_serially(make_run(grid(2, 1)))
+    first = make_run(grid(2, 1))
+    gone = next(cell for cell in first.plan if cell.name == "train/d/s0/seed0")
+    (first.place.artifacts.folder(gone.id) / "record.json").unlink()
+    run_serially(first)
+    assert executed(tmp_path).count(gone.name) == 1  # nobody needs it
+    wider = make_run(grid(2, 2))
+    run_serially(wider)
+    assert wider.summary().exit_code == 0
+    assert executed(tmp_path).count(gone.name) == 2
+    assert executed(tmp_path).count("train/d/s1/seed0") == 1
+
+
+def test_the_scores_of_a_lost_job_are_lost_and_not_blocked_by_each_other(make_run, tmp_path):
+    run = make_run(scored_thrice())
+    job = run.queue.take("inline")
+    run.place.artifacts.leave(record_of(job.cells[0], run.place, status=Status.DONE))
+    run.lost(job, Failure(kind="WorkerLost", message="the worker died", retryable=True))
+    statuses = [Ledger(tmp_path).records()[each.id].status for each in job.cells]
+    assert statuses == [Status.DONE, Status.FAILED, Status.FAILED, Status.FAILED]

@@ -1,5 +1,12 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
+import pytest
+import ray
+
 from orchestrator.run.session import GROWTH, Cluster
 from orchestrator.study.model import Resources
 
@@ -25,3 +32,15 @@ def test_a_cluster_is_asked_for_more_than_it_has_so_that_it_grows():
     assert empty.at_once(Resources()) == GROWTH
     assert empty.at_once(Resources(), workers=4) == GROWTH // 4
     assert Cluster({"CPU": 1000.0}, local=False).at_once(Resources()) == 1000
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_a_local_ray_turns_strangers_away():
+    address = ray.get_runtime_context().gcs_address
+    command = [sys.executable, "-c", f"import ray; ray.init({address!r}, logging_level='ERROR')"]
+    stranger = {key: value for key, value in os.environ.items() if not key.startswith("RAY_AUTH")}
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, check=False, env={**stranger, "RAY_AUTH_TOKEN": "guessed"}
+    )
+    assert done.returncode != 0
+    assert "InvalidAuthToken" in done.stderr

@@ -23,6 +23,7 @@ from orchestrator.store.ledger import Ledger
 from orchestrator.store.mirror import Mirror
 from orchestrator.store.records import Failure, Status
 from orchestrator.store.target import Target
+from tests.orchestrator.store.runs import Runs
 from trainables.errors import InputError
 
 CURVES = ({"epoch": 1, "loss": 0.5, "auroc": 0.6}, {"epoch": 2, "loss": 0.25, "auroc": 0.7})
@@ -45,38 +46,6 @@ def empty_database(tmp_path_factory) -> Path:
 def target(tmp_path, empty_database) -> Target:
     shutil.copy(empty_database, tmp_path / "mlflow.db")
     return Target.of("demo", tmp_path)
-
-
-class Runs:
-    """What MLflow itself says of a study."""
-
-    def __init__(self, target: Target) -> None:
-        from mlflow import MlflowClient
-
-        self.client = MlflowClient(tracking_uri=target.uri)
-        experiment = self.client.get_experiment_by_name(target.experiment)
-        found = self.client.search_runs([experiment.experiment_id])
-        self.parents = [run for run in found if run.data.tags["stage"] == "study"]
-        self.cells = {run.data.tags["cell_id"]: run for run in found if run.data.tags["stage"] != "study"}
-        self.count = len(found)
-
-    def curve(self, cell: str, key: str) -> list[tuple[int, float]]:
-        return sorted((m.step, m.value) for m in self.client.get_metric_history(self.cells[cell].info.run_id, key))
-
-    def content(self) -> dict[str, Any]:
-        """Everything that must be the same whenever and however often the ledger was mirrored."""
-        ours = {"mlflow.parentRunId"}
-        return {
-            cell: (
-                run.info.status,
-                run.info.run_name,
-                run.data.params,
-                run.data.metrics,
-                {key: value for key, value in run.data.tags.items() if key not in ours},
-                {key: self.curve(cell, key) for key in run.data.metrics},
-            )
-            for cell, run in self.cells.items()
-        }
 
 
 def mirrored(target: Target, *records: Any, warnings: list[str] | None = None) -> Runs:

@@ -1,0 +1,64 @@
+"""One job in this process: what becomes of a cell that runs out of memory."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from orchestrator.plan.cells import Stage
+from orchestrator.plan.jobs import Job
+from orchestrator.run import execute as module
+from orchestrator.run.execute import MOST_PARTS, execute
+from orchestrator.run.place import Place
+from orchestrator.store.records import Status
+from tests.orchestrator.run.made_up import cell
+from trainables.context import LocalContext
+from trainables.contract import Outcome
+from trainables.data.preprocess import Preprocess
+
+CELL = cell(Stage.TRAIN, "s0")
+
+
+@pytest.fixture
+def place(tmp_path):
+    return Place(storage=tmp_path, index=tmp_path / "none", cache=tmp_path, image=Preprocess())
+
+
+def run(place, monkeypatch, fits_in, error=torch.OutOfMemoryError, world_size=1):
+    """The record of a cell that needs its batches in ``fits_in`` parts, and the parts that were tried."""
+    tried = []
+
+    def stage(cell, bench, context):
+        del cell, bench
+        tried.append(context.accumulate)
+        if context.accumulate < fits_in:
+            raise error("no more")
+        return Outcome(metrics={"x": 1.0})
+
+    monkeypatch.setattr(module, "_STAGES", {Stage.TRAIN: stage})
+    context = LocalContext(folder=place.folder(CELL.id), world_size=world_size)
+    (record,) = execute(Job((CELL,), frozenset()), place, lambda _: context)
+    return record, tried
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError, MemoryError])
+def test_a_batch_that_does_not_fit_is_taken_in_parts(place, monkeypatch, error):
+    record, tried = run(place, monkeypatch, fits_in=4, error=error)
+    assert (record.status, tried) == (Status.DONE, [1, 2, 4])
+
+
+def test_there_is_an_end_to_it(place, monkeypatch):
+    record, tried = run(place, monkeypatch, fits_in=10 * MOST_PARTS)
+    assert record.status is Status.FAILED
+    assert record.failure.kind == "OutOfMemoryError"
+    assert tried[-1] == MOST_PARTS
+
+
+def test_a_bug_is_not_tried_again(place, monkeypatch):
+    record, tried = run(place, monkeypatch, fits_in=2, error=RuntimeError)
+    assert (record.status, tried) == (Status.FAILED, [1])
+
+
+def test_one_of_several_workers_does_not_start_over_alone(place, monkeypatch):
+    record, tried = run(place, monkeypatch, fits_in=2, world_size=2)
+    assert (record.status, tried) == (Status.FAILED, [1])
