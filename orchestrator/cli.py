@@ -108,6 +108,7 @@ def plan(study: StudyFile, only: Only = None, json: AsJson = False) -> None:
     if only:
         typer.echo(show.cells_text(chosen, campaign.ledger()) + "\n")
     typer.echo(show.plan_text(costs))
+    typer.echo(show.outlook_text(costs, campaign.images.to_be_made))
 
 
 @app.command()

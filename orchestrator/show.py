@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -65,6 +66,21 @@ def plan_text(costs: Sequence[StageCost]) -> str:
             ("all", cells, done, cells - done, duration(total)),
         ]
     )
+
+
+def outlook_text(costs: Sequence[StageCost], to_be_made: bool) -> str:
+    """What the table does not say: how long that is on this machine, and that images come first."""
+    left = [cost.seconds_left for cost in costs if cost.cells > cost.done]
+    known = [seconds for seconds in left if seconds is not None]
+    cores = os.cpu_count() or 1
+    lines = ["\nimages: not made yet; `orchestrator run` makes them first"] if to_be_made else []
+    if left and len(known) == len(left):
+        lines.append(
+            f"\nabout {duration(sum(known) / cores)} on this machine, with a cell on each of its {cores} cores"
+        )
+    elif left:
+        lines.append("\nhow long it takes is known once a cell of each kind has run")
+    return "".join(lines).strip("\n") if lines else "nothing is left to run"
 
 
 def plan_values(plan: Plan, records: Mapping[CellId, Record], costs: Sequence[StageCost]) -> dict[str, Any]:

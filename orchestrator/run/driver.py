@@ -173,12 +173,6 @@ class Run:
             work=self._seconds_of_work,
         )
 
-    def end(self) -> RunSummary:
-        """Tell the listeners that it is over."""
-        for listener in self._listeners:
-            listener.end()
-        return self.summary()
-
     def _adopt(self) -> None:
         """Commit what a killed driver's workers had finished and nobody had filed."""
         missing = [

@@ -42,18 +42,34 @@ def test_the_plan_counts_cells_by_stage(study):
 
     assert result.exit_code == 0
     assert rows[0] == ["stage", "cells", "done", "left", "work", "left"]
-    assert rows[1:] == [
+    assert rows[1:-1] == [
         ["train", "1", "0", "1", "?"],
         ["adapt", "1", "0", "1", "?"],
         ["score", "4", "0", "4", "?"],
         ["all", "6", "0", "6", "?"],
     ]
+    assert result.stdout.splitlines()[-1] == "how long it takes is known once a cell of each kind has run"
+
+
+def test_a_plan_before_the_images_are_made_counts_the_same_cells(study, tmp_path):
+    before = study(data={"root": str(tmp_path / "later"), "benchmark": "smoke"}, adaptations=["recalibrate", "coral"])
+    planned = call("plan", before)
+    assert planned.exit_code == 0
+    assert "not made yet" in planned.stdout
+    assert call("check", before).exit_code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["study.yaml"]
+
+    call("data", "make", "smoke", tmp_path / "later")
+    made = call("plan", before)
+    assert made.stdout.splitlines()[:5] == planned.stdout.splitlines()[:5]
+    assert "not made yet" not in made.stdout
 
 
 def test_the_plan_of_a_finished_study_has_nothing_left(finished):
-    last = call("plan", finished[0]).stdout.splitlines()[-1]
+    *_, total, outlook = call("plan", finished[0]).stdout.splitlines()
 
-    assert last.split() == ["all", "6", "6", "0", "0", "s"]
+    assert total.split() == ["all", "6", "6", "0", "0", "s"]
+    assert outlook == "nothing is left to run"
 
 
 def test_the_plan_as_json_names_cells_and_what_they_need(finished):
