@@ -15,17 +15,20 @@ _PACKAGES = ("detector-orchestrator", "torch", "ray", "mlflow", "numpy", "advers
 
 @lru_cache(maxsize=1)
 def provenance() -> dict[str, str]:
-    """Versions, the git commit (``+`` when there are changes on top) and the Ray job id, where there is one."""
-    found = {"python": platform.python_version(), "git": _git_commit()}
+    """Versions, the git commit (``+`` when there are changes on top) and the Ray job id, where there is one.
+
+    A submitted directory comes without its ``.git``; the commit is then what the submission's metadata says.
+    """
+    found = {"python": platform.python_version(), "git": _git_commit() or _of_job("git")}
     found |= {name: _version(name) for name in _PACKAGES}
-    found["ray_job"] = _ray_job()
+    found["ray_job"] = _of_job("job_submission_id")
     return {name: value for name, value in found.items() if value}
 
 
-def _ray_job() -> str:
-    """The submission id of the Ray job that this driver is; empty if it is none."""
+def _of_job(key: str) -> str:
+    """What is known of the Ray job that this driver is; empty if it is none."""
     config = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR") or "{}")
-    return str(config.get("metadata", {}).get("job_submission_id", ""))
+    return str(config.get("metadata", {}).get(key, ""))
 
 
 def _version(package: str) -> str:

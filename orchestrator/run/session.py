@@ -17,6 +17,7 @@ from orchestrator.study.model import Resources, StageResources
 from trainables.errors import InputError
 
 ENVIRONMENT = {
+    "MALLOC_ARENA_MAX": "2",  # every trial is a new thread; with an arena each, a warm process grows past 2 GB
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pandas.testing import assert_frame_equal
 
 from orchestrator.campaign import Campaign
-from orchestrator.store.records import Record
+from orchestrator.store.records import Record, Status
 from tests.e2e.conftest import results
-from tests.e2e.processes import family, finish, kill, ledger, orchestrator, run, title, until
+from tests.e2e.processes import alive, family, finish, kill, ledger, orchestrator, run, title, until
 from tests.orchestrator.cli.conftest import write_study
 from trainables.checkpoint import load_state
 from trainables.context import STATE
@@ -26,8 +27,9 @@ PAIR = {
     "test_generators": ["bilinear"],
     "adaptations": [{"kind": "coral", "recipe": RECIPE}],
 }
-ALONE = {"train": {"launcher": "train"}, "adapt": {"launcher": "train"}}
+ALONE = {"adapt": {"launcher": "train"}}
 TOGETHER = {"train": {"workers": 2}}
+LONG = "train/residual_cnn/tconv/seed0"
 
 
 @pytest.fixture(scope="module")
@@ -71,39 +73,43 @@ def test_two_workers_learn_the_same_with_batchnorm_of_their_own(pair, serial):
 
     key = ["source", "target", "adaptation", "test"]
     assert two[key].equals(serial[key])
-    of_two = records(file)["train/residual_cnn/tconv/seed0"]
+    of_two = records(file)[LONG]
     assert [row["epoch"] for row in of_two.curves] == [1.0, 2.0, 3.0]
     assert of_two.images == 3 * 32  # as with one worker: a step is divided, not doubled
     # Each worker normalises its half of the batch, so the figures are near, not equal.
-    print(serial[["accuracy", "auroc"]], two[["accuracy", "auroc"]])
-    assert (two["auroc"] - serial["auroc"]).abs().max() < 0.3
+    assert (two["auroc"] - serial["auroc"]).abs().max() < 0.1
 
 
-def test_a_worker_group_tells_its_epochs_and_goes_on_from_the_last(tmp_path, small_data):
-    long = {"epochs": 40, "batch": 16}
-    detectors = [{"kind": "residual_cnn", "width": 4, "recipe": long}]
-    file = write_study(
-        tmp_path, small_data, **{**PAIR, "detectors": detectors, "adaptations": [], "resources": TOGETHER}
-    )
+def test_a_worker_group_tells_its_epochs_goes_on_from_the_last_and_files_a_failure_once(tmp_path, small_data):
+    detectors = [
+        {"kind": "residual_cnn", "width": 4, "recipe": {"epochs": 150, "batch": 16}},
+        {"kind": "residual_cnn", "name": "hasty", "width": 4, "recipe": {**RECIPE, "learning_rate": 1e30}},
+    ]
+    study = {**PAIR, "detectors": detectors, "adaptations": [], "resources": TOGETHER}
+    file = write_study(tmp_path, small_data, **study)
 
-    def saved() -> list[Path]:
-        states = (tmp_path / "results" / "cells").rglob(STATE)
-        return [path for path in states if len(load_state(path)["curves"]) >= 2]
+    def epochs() -> list[int]:
+        """What ``orchestrator status`` shows of the cell in training."""
+        return [running.epoch for running in Campaign.open(file).status().running if running.epoch]
+
+    def state() -> list[Any]:
+        """The saved state of the cell in training."""
+        return [load_state(path) for path in (tmp_path / "results" / "cells").rglob(STATE)]
 
     with orchestrator("run", file) as driver:
-        (state,) = until(saved, driver)
-        (running,) = until(lambda: Campaign.open(file).status().running, driver)
+        until(epochs, driver)
         workers = [pid for pid in family(driver.pid) if title(pid).startswith("ray::RayTrainWorker")]
         kill(workers[:1])
-        curves = load_state(state)["curves"]
-        code, printed, errors = finish(driver)
+        until(lambda: not alive(workers), driver)  # the other waits for the one that is gone, and is ended
+        (saved,) = state()
+        code, _, errors = finish(driver)
 
-    assert (code, len(workers)) == (0, 2)
-    assert running.epoch >= 1
-    assert "FAILED" not in printed
-    assert errors == (
-        "the worker of train/residual_cnn/tconv/seed0 died; another takes it up where it was last saved\n"
-    )
-    record = records(file)["train/residual_cnn/tconv/seed0"]
-    assert list(record.curves[: len(curves)]) == curves
+    assert (code, len(workers)) == (1, 2)
+    assert errors == f"the worker of {LONG} died; another takes it up where it was last saved\n"
+    long, hasty = records(file)[LONG], records(file)["train/hasty/tconv/seed0"]
+    assert long.status is Status.DONE
+    assert 0 < len(saved["curves"]) < len(long.curves)
+    assert list(long.curves[: len(saved["curves"])]) == saved["curves"]  # seconds too: no epoch was run again
+    assert (hasty.status, hasty.attempt, hasty.failure.kind) == (Status.FAILED, 1, "DivergedError")
+    assert "the loss is not finite in epoch 1" in hasty.failure.message
     assert not (tmp_path / "results" / "ray").exists()

@@ -100,7 +100,8 @@ def job(verb: str, address: str, *words: object) -> subprocess.CompletedProcess[
 def test_a_submitted_study_runs_on_the_cluster_and_leaves_its_results_where_it_says(head, tmp_path, small_data):
     file = write_study(tmp_path, small_data, **STUDY)
 
-    done = job("submit", head, "--working-dir", ".", "--", "python", "-m", "orchestrator", "run", file)
+    words = ("--working-dir", ".", "--metadata-json", '{"git": "0123456789ab"}', "--")
+    done = job("submit", head, *words, "python", "-m", "orchestrator", "run", file)
 
     assert done.returncode == 0, done.stdout + done.stderr
     campaign = Campaign.open(file)
@@ -108,7 +109,8 @@ def test_a_submitted_study_runs_on_the_cluster_and_leaves_its_results_where_it_s
     assert {record.status for record in records.values()} == {Status.DONE}
     assert Runs(campaign.target).count == 1 + len(records)
     (submission,) = set(re.findall(r"raysubmit_\w+", done.stdout))
-    assert {record.provenance["ray_job"] for record in records.values()} == {submission}
+    told = {(record.provenance["ray_job"], record.provenance["git"]) for record in records.values()}
+    assert told == {(submission, "0123456789ab")}
     lines = [line for line in done.stdout.splitlines() if "] done " in line or line.startswith("submitted: ")]
     assert lines[0] == f"submitted: {len(records)} cells to run"
     assert any("done train/residual_cnn/tconv/seed0" in line for line in lines)
