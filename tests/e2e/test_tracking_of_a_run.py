@@ -12,6 +12,8 @@ from tests.e2e.processes import run
 from tests.orchestrator.cli.conftest import call, write_study
 from tests.orchestrator.store.runs import Runs
 
+pytestmark = pytest.mark.slow
+
 STUDY = {
     "name": "tracked",
     "detectors": [{"kind": "residual_cnn", "width": 4, "recipe": {"epochs": 2, "batch": 16}}],
