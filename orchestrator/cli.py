@@ -240,15 +240,13 @@ def ui(study: StudyFile, port: Annotated[int, typer.Option(help="On this machine
 
     They are served on the loopback address: no other machine can see them.
     """
-    import subprocess
-
     from orchestrator.study.load import load_study
     from orchestrator.ui import browse
 
-    address, server = browse(load_study(study), port)
+    address, serve = browse(load_study(study), port)
     typer.echo(f"MLflow: {address}")
-    if server:
-        raise typer.Exit(subprocess.call(server))
+    if serve:
+        raise typer.Exit(serve())
 
 
 @data.command("make")

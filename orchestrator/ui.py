@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+from collections.abc import Callable
+from functools import partial
 
 from orchestrator.store.target import Target
 from orchestrator.study.checks import without_password
@@ -12,8 +16,8 @@ from trainables.errors import InputError
 HOST = "127.0.0.1"
 
 
-def browse(study: Study, port: int) -> tuple[str, list[str]]:
-    """The address of the study's MLflow pages, and the command that serves them; none where a server does already.
+def browse(study: Study, port: int) -> tuple[str, Callable[[], int] | None]:
+    """The address of the study's MLflow pages, and what serves them; None where a server does already.
 
     Raises:
         InputError: nothing is logged yet, or the port is taken.
@@ -21,12 +25,12 @@ def browse(study: Study, port: int) -> tuple[str, list[str]]:
     target = Target.of(study.name, study.storage, study.tracking.uri, study.tracking.experiment)
     command = target.ui_command(port)
     if not command:
-        return without_password(target.uri), []
+        return without_password(target.uri), None
     if target.database and not target.database.is_file():
         fix = "orchestrator run STUDY, or orchestrator report STUDY --replay-tracking"
         raise InputError("nothing is logged to MLflow yet", where="tracking", value=str(target.database), fix=fix)
     _refuse_taken(port)
-    return f"http://{HOST}:{port}", command
+    return f"http://{HOST}:{port}", partial(subprocess.call, command, env={**os.environ, **target.ui_environment})
 
 
 def _refuse_taken(port: int) -> None:

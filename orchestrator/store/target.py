@@ -64,5 +64,9 @@ class Target:
         """The command that shows this database in a browser, on loopback; empty for a server, which has its own UI."""
         if self.uri.startswith(_SERVERS):
             return []
-        command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", self.uri]
-        return [*command, "--host", "127.0.0.1", "--port", str(port)]
+        return [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
+
+    @property
+    def ui_environment(self) -> dict[str, str]:
+        """What ``ui_command`` needs to know: not among its words, which every user of the machine can list."""
+        return {"MLFLOW_BACKEND_STORE_URI": self.uri}

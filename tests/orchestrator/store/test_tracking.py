@@ -421,7 +421,9 @@ def test_a_server_keeps_artifacts_and_pages_itself(tmp_path):
 
     assert (server.artifacts, server.ui_command()) == (None, [])
     assert local.artifacts == (tmp_path / "mlartifacts" / "demo").as_uri()
-    assert local.uri in local.ui_command(port=5001)
+    assert local.ui_command(port=5001)[-2:] == ["--port", "5001"]
+    assert local.uri not in local.ui_command()
+    assert local.uri in local.ui_environment.values()
 
 
 class Server:
