@@ -181,7 +181,7 @@ def test_no_lock_files_checkpoints_or_databases_are_kept():
 
 
 def test_no_file_names_a_registry_or_somebodys_machine():
-    wrong = re.compile(r"(extra-)?index-url|find-links|pypi\.org/simple|/root/|/Users/\w|/home/(?!ray/)\w")
+    wrong = re.compile(r"(extra-)?index-url|find-links|https?://\S+/simple\b|/root/|/Users/\w|/home/(?!ray/)\w")
     found = []
     for path in repository_files():
         if path != Path(__file__) and path.suffix not in {".png", ".jpg", ".ico"}:

@@ -1,4 +1,4 @@
-"""Rules that choose the epoch of a training, by name."""
+"""Rules that choose the epoch of a training."""
 
 from __future__ import annotations
 
@@ -15,6 +15,3 @@ def source_val(curves: Curves) -> int:
     barely adapted model; the latest has had the most training (and alignment) at no cost on the source.
     """
     return max(range(len(curves)), key=lambda epoch: (curves[epoch]["val_accuracy"], epoch))
-
-
-RULES: Mapping[str, Rule] = {"source_val": source_val}
