@@ -362,9 +362,9 @@ def test_a_store_that_does_not_answer_holds_nothing_up(tmp_path, cell, record, u
     calls = time.perf_counter() - begin
     left = mirror.close()
 
-    assert calls < 0.5
+    assert calls < 5  # a call that waited would take its time-out, a hundred times
     assert left >= 100
-    assert time.perf_counter() - begin < 10
+    assert time.perf_counter() - begin < 30
     assert len(warnings) == 1
     assert uri in warnings[0]
 
@@ -390,13 +390,12 @@ def test_what_a_dead_store_missed_is_mirrored_when_it_answers_again(tmp_path, em
     assert len(warnings) == 1
 
 
-def test_telling_the_mirror_takes_no_time(target, record):
+def test_telling_the_mirror_does_not_wait_for_the_store(target, record):
     records = [record(seed, curves=CURVES) for seed in range(30)]
     with Mirror(target) as mirror:
-        begin = time.thread_time()
         for each in records:
             mirror.finished(each)
-        assert time.thread_time() - begin < 0.05
+        assert mirror.pending
 
 
 def test_closing_waits_as_long_as_the_store_takes_records(target, record):
