@@ -5,7 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 
-ALL = ("scheduling", "tracking", "finished_study", "fit_loop", "utilisation")
+ALL = (
+    "scheduling",
+    "tracking",
+    "finished_study",
+    "fit_loop",
+    "epoch",
+    "streaming",
+    "utilisation",
+    "indexing",
+    "million_images",
+)
 
 
 def main() -> int:

@@ -64,9 +64,9 @@ class Campaign:
     def __init__(self, study: Study) -> None:
         self.study = study
         self.storage = check_storage(study.storage)
-        index = self.storage / "indexes" / f"{digest(str(study.data.root.absolute()))}.parquet"
-        self.images = StudyImages(study.data, study.image, index)
-        self.target = Target.of(study.name, self.storage, study.tracking.uri, study.tracking.experiment)
+        self.images = StudyImages(study, self.storage / "indexes")
+        folders = [folder.root for folder in study.data]
+        self.target = Target.of(study.name, self.storage, study.tracking.uri, study.tracking.experiment, folders)
 
     @classmethod
     def open(cls, study: str | Path | Study) -> Campaign:
@@ -92,17 +92,18 @@ class Campaign:
         return CheckReport(tuple(facts))
 
     def _image_facts(self) -> Iterator[str]:
-        data, catalogue = self.study.data, self.images.catalogue
+        catalogue = self.images.catalogue
         families = [f"{name} ({catalogue.family(name)})" for name in (*catalogue.reals, *catalogue.fakes)]
-        if self.images.to_be_made:
-            yield f"images: `run` makes the benchmark `{data.benchmark}` at {data.root}, of {', '.join(families)}"
+        if folder := self.images.to_be_made:
+            yield f"images: `run` makes the benchmark `{folder.benchmark}` at {folder.root}, of {', '.join(families)}"
             return
         manifest = self.images.manifest
-        yield f"images: {len(manifest.usable)} in {data.root}, of {', '.join(families)}"
+        yield f"images: {len(manifest.usable)} in {', '.join(map(str, manifest.roots))}, of {', '.join(families)}"
+        see = "orchestrator data show STUDY lists them"
         if converted := len(manifest.notes):
-            yield f"  {converted} of them are converted on reading: orchestrator data show {data.root}"
+            yield f"  {converted} of them are converted on reading: {see}"
         if skipped := len(manifest.problems):
-            yield f"  {skipped} files are no usable images and are skipped: orchestrator data show {data.root}"
+            yield f"  {skipped} are no usable images, or left out: {see}"
 
     @cached_property
     def _found(self) -> Found | None:
@@ -121,8 +122,7 @@ class Campaign:
                 kept = self.place().inputs / inputs[str(path)]
                 if not kept.exists():
                     write_bytes(kept, path.read_bytes())
-        unusable = tuple(manifest.problems[["path", "problem"]].itertuples(index=False, name=None))
-        Found(self.images.catalogue, unusable, inputs).save(self._found_file)
+        Found(self.images.catalogue, self.images.unusable, inputs).save(self._found_file)
         manifest.save(self.place().index)
         for earlier in ("_found", "_planned"):
             vars(self).pop(earlier, None)
@@ -142,7 +142,7 @@ class Campaign:
     def plan(self, only: Sequence[str] = ()) -> Plan:
         """The study's cells; those matching ``only`` and what they need, if it is given.
 
-        If there are any, the index of the images is kept in the storage; else nothing is written.
+        What is found out about the images is kept in the storage.
 
         Raises:
             InputError: the data do not have what the study asks for, or no cell matches.
@@ -150,9 +150,8 @@ class Campaign:
         whole = self._plan
         chosen = select(whole, only)
         if not len(chosen):
-            example = next(iter(whole)).name
+            example = list(whole)[-1].name
             raise InputError("no cell matches", where="--only", value=list(only), fix=f"cells look like {example}")
-        self.images.keep_index()
         return chosen
 
     @property
@@ -179,6 +178,7 @@ class Campaign:
         retry_failed: bool = False,
         listeners: Sequence[Listener] = (),
         on_images: Callable[[int, int], None] | None = None,
+        on_reading: Callable[[int, int], None] | None = None,
     ) -> RunSummary:
         """Run what the ledger does not hold yet, and write the report.
 
@@ -189,17 +189,20 @@ class Campaign:
             retry_failed: run failed cells again.
             listeners: told of everything that happens.
             on_images: told how many of the benchmark's images are made.
+            on_reading: told how many new images are read; on Ray if they are many, and Ray is the executor.
 
         Raises:
             InputError: the study, its data or its storage cannot be used, or another driver is at work in it.
         """
+        from orchestrator.run.indexing import examine_where_it_pays
         from orchestrator.run.serial import require_one_worker
 
         require_files(self.study)
         if executor == "serial":
             require_one_worker(self.study.resources)
         self.images.make(on_images)
-        plan = self.plan(only)  # before anything is written: a study that cannot be planned leaves no trace
+        self.images.read_with(None if executor == "serial" else examine_where_it_pays(address), on_reading)
+        plan = self.plan(only)  # first: a study that cannot be planned leaves no trace but the index of its images
         open_storage(self.storage)
         with DriverLock(self.storage, self.study.name) as lock:
             if lock.died:
@@ -253,8 +256,9 @@ class Campaign:
             storage=self.storage,
             # The run's own: another command may bring the shared index up to date while cells of this plan run.
             index=self.folder / "index.parquet",
-            cache=self.study.data.cache or self.storage / "cache",
-            image=self.study.image,
+            cache=self.study.cache.folder or self.storage / "cache",
+            budget=self.study.cache.gigabytes * 1e9,
+            image=self.study.preprocess,
             provenance=tuple(provenance().items()),
         )
 

@@ -42,6 +42,7 @@ class Room(StrEnum):
     corruptions = "corruptions"
     analyses = "analyses"
     generators = "generators"
+    layouts = "layouts"
     spaces = "spaces"
 
 
@@ -81,8 +82,13 @@ def check(study: StudyFile) -> None:
     Lists every mistake with its line, the value found and a fix. Writes no result. Next: `orchestrator plan`.
     """
     from orchestrator.campaign import Campaign
+    from orchestrator.show import counting
 
-    for line in Campaign.open(study).check().lines:
+    campaign = Campaign.open(study)
+    with counting("reading images") as progress:
+        campaign.images.read_with(progress=progress)
+        report = campaign.check()
+    for line in report.lines:
         typer.echo(line)
 
 
@@ -100,7 +106,9 @@ def plan(study: StudyFile, only: Only = None, json: AsJson = False) -> None:
     from orchestrator.campaign import Campaign
 
     campaign = Campaign.open(study)
-    chosen = campaign.plan(only or ())
+    with show.counting("reading images") as progress:
+        campaign.images.read_with(progress=progress)
+        chosen = campaign.plan(only or ())
     costs = campaign.estimate(chosen)
     if json:
         typer.echo(show.as_json(show.plan_values(chosen, campaign.ledger(), costs)))
@@ -108,7 +116,7 @@ def plan(study: StudyFile, only: Only = None, json: AsJson = False) -> None:
     if only:
         typer.echo(show.cells_text(chosen, campaign.ledger()) + "\n")
     typer.echo(show.plan_text(costs))
-    typer.echo(show.outlook_text(costs, campaign.images.to_be_made))
+    typer.echo(show.outlook_text(costs, campaign.images.to_be_made is not None))
 
 
 @app.command()
@@ -137,7 +145,7 @@ def run(
     from orchestrator.run.stop import terminable
 
     campaign = Campaign.open(study)
-    with terminable(), show.counting("making images") as on_images:
+    with terminable(), show.counting("making images") as on_images, show.counting("reading images") as on_reading:
         summary = campaign.run(
             only=only or (),
             executor=executor.value,
@@ -145,6 +153,7 @@ def run(
             retry_failed=retry_failed,
             listeners=[view_for(sys.stdout)],
             on_images=on_images,
+            on_reading=on_reading,
         )
     typer.echo(show.summary_text(summary, study, campaign.report_page))
     raise typer.Exit(summary.exit_code)
@@ -267,43 +276,110 @@ def make(
     typer.echo(f"{made.images} images {'made' if made.made else 'were there already'}: {made.root}")
 
 
-ImageFolder = Annotated[Path, typer.Argument(metavar="FOLDER", help="With real/<source>/ and fake/<generator>/.")]
+ImageFolder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of images, of any layout.")]
+LayoutText = Annotated[
+    str | None,
+    typer.Option(
+        "--layout",
+        metavar="LAYOUT",
+        help="A name from `orchestrator list layouts`, or what a study says under `layout:`; else it is recognised.",
+    ),
+]
 
 
 @data.command("index")
 def index_images(
     folder: ImageFolder,
     index: Annotated[Path | None, typer.Argument(help="A Parquet file; FOLDER.index.parquet if not given.")] = None,
+    layout: LayoutText = None,
+    address: Annotated[str | None, typer.Option(help="Of a running Ray cluster; without it, this machine.")] = None,
 ) -> None:
     """Read every image once and write down what was found.
 
-    One row a file: class, generator, split, digest, size, and why it cannot be used if it cannot. A second call reads
-    only what is new or changed. Studies keep an index of their own; this one is for you.
+    One row an image: class, generator, digests, size, format, JPEG quality, and why it cannot be used if it cannot.
+    Stop it at any time: the next call reads only what is new, changed or not read yet. Studies keep their own indexes.
+
+    \b
+    Examples:
+      orchestrator data index photos/
+      orchestrator data index diffusiondb/ --layout '{kind: flat, generator: sd14}'
+      orchestrator data index /shared/images --address auto       on all nodes of a cluster
     """
-    from orchestrator.show import counting, images_text
-    from trainables.data.folder import prepare
-    from trainables.data.splits import Fractions
+    from orchestrator.images import index_once
+    from orchestrator.run.indexing import examine_where_it_pays
+    from orchestrator.run.stop import terminable
+    from orchestrator.show import counting, index_text
 
     file = index or folder.with_name(f"{folder.resolve().name}.index.parquet")
-    with counting("reading images") as progress:
-        manifest = prepare(folder, splits=Fractions(), index=file, unusable="skip", progress=progress)
-    typer.echo(images_text(manifest))
+    with terminable(), counting("reading images") as progress:
+        found = index_once(folder, layout, kept=file, examine=examine_where_it_pays(address), progress=progress)
+    typer.echo(index_text(found))
     typer.echo(f"\n{file}")
 
 
 @data.command("show")
-def show_images(folder: ImageFolder) -> None:
-    """Images by generator and split, and unusable files.
+def show_images(
+    target: Annotated[Path, typer.Argument(metavar="FOLDER|STUDY", help="A folder of images, or a study's YAML file.")],
+    layout: LayoutText = None,
+) -> None:
+    """What is in a folder, or what a study takes of its folders.
 
-    Writes nothing. The splits are those of the folder's manifest.csv, or else the default shares.
+    Of a folder: images by generator as its layout has them; nothing is written. Of a study: images by generator and
+    split, by the study's names. Then files that are no usable images or are left out, with the reason, and copies.
+
+    \b
+    Examples:
+      orchestrator data show photos/
+      orchestrator data show studies/demo.yaml
     """
-    from orchestrator.show import counting, images_text
-    from trainables.data.folder import index_folder
-    from trainables.data.splits import Fractions
+    from orchestrator import show
 
+    with show.counting("reading images") as progress:
+        if target.is_dir():
+            from orchestrator.images import index_once
+
+            text = show.index_text(index_once(target, layout, progress=progress))
+        else:
+            from orchestrator.campaign import Campaign
+
+            if layout:
+                raise InputError("a study says itself which layouts it reads", where="--layout", fix="leave it out")
+            images = Campaign.open(target).images
+            images.read_with(progress=progress)
+            text = show.images_text(images.manifest)
+    typer.echo(text)
+
+
+@data.command("audit")
+def audit_images(
+    target: Annotated[Path, typer.Argument(metavar="FOLDER|STUDY", help="A folder of images, or a study's YAML file.")],
+    layout: LayoutText = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the page and its tables go.")] = None,
+    json: AsJson = False,
+) -> None:
+    """What could mislead a detector: format, size, copies, labels.
+
+    Of a folder: its images as they are stored; the page is FOLDER.audit.html. Of a study: its images as its detectors
+    will see them; the page lies with the study's results. Tables are beside it as CSV. Findings are no errors.
+
+    \b
+    Examples:
+      orchestrator data audit photos/
+      orchestrator data audit studies/demo.yaml --out audits/
+    """
+    from orchestrator.auditing import audit_folder, audit_study
+    from orchestrator.show import as_json, audit_text, counting
+
+    if layout and not target.is_dir():
+        raise InputError("a study says itself which layouts it reads", where="--layout", fix="leave it out")
     with counting("reading images") as progress:
-        manifest = index_folder(folder, splits=Fractions(), progress=progress)
-    typer.echo(images_text(manifest))
+        folder = target.is_dir()
+        made = audit_folder(target, layout, out, progress) if folder else audit_study(target, out, progress)
+    if json:
+        typer.echo(as_json({**made.findings.model_dump(mode="json"), "files": made.files}))
+        return
+    typer.echo(audit_text(made.part))
+    typer.echo(f"\n{made.files[0]}")
 
 
 def main() -> None:

@@ -34,13 +34,41 @@ def members(room: str) -> list[dict[str, Any]]:
 
 
 def members_text(room: str) -> str:
-    """The members of a room for a reader: a line each, and under it its parameters with their defaults."""
-    blocks = []
-    for member in members(room):
-        rows = [(name, _yaml(p["default"]), _clause(p["about"])) for name, p in member.get("parameters", {}).items()]
-        head = f"{member['name']}: {member['summary']}"
-        blocks.append("\n".join([head, table(rows, indent="    ")] if rows else [head]))
+    """The members of a room for a reader: a line each, and under it its parameters with their defaults.
+
+    What all that train have in common, the recipe, is told once; a member's own lines say where its defaults differ.
+    """
+    described = members(room)
+    blocks = [_block(f"{member['name']}: {member['summary']}", _own(member)) for member in described]
+    if any(_RECIPE in name for member in described for name in member.get("parameters", {})):
+        blocks.append(
+            _block("recipe: of every member that trains, with the defaults of those that name no other", _recipe())
+        )
     return "\n\n".join(blocks) if blocks else f"there are no {room} yet"
+
+
+_RECIPE = "recipe."
+
+
+def _block(head: str, parameters: Mapping[str, Mapping[str, Any]]) -> str:
+    rows = [(name, _yaml(p["default"]), _clause(p["about"])) for name, p in parameters.items()]
+    return "\n".join([head, table(rows, indent="    ")] if rows else [head])
+
+
+def _recipe() -> Mapping[str, Mapping[str, Any]]:
+    from trainables.recipe import Recipe
+
+    return dict(_parameters(Recipe))
+
+
+def _own(member: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """A member's parameters, but for those of a recipe that have the defaults of every recipe."""
+    usual = _recipe()
+    return {
+        name: parameter
+        for name, parameter in member.get("parameters", {}).items()
+        if _RECIPE not in name or parameter["default"] != usual[name.partition(_RECIPE)[2]]["default"]
+    }
 
 
 def _yaml(value: Any) -> str:
@@ -77,10 +105,17 @@ def _plain(default: Any) -> Any:
 
 
 def _attribute_docs(config: type[BaseModel]) -> Mapping[str, str]:
-    """What the ``Attributes:`` section of a Config's docstring says, by name."""
+    """What the ``Attributes:`` sections of a Config's docstring, and of those it inherits from, say by name."""
+    found: dict[str, str] = {}
+    for owner in reversed(config.__mro__):
+        found.update(_own_docs(vars(owner).get("__doc__") or ""))
+    return found
+
+
+def _own_docs(docstring: str) -> Mapping[str, str]:
     found: dict[str, str] = {}
     names: list[str] = []
-    for line in inspect.cleandoc(config.__doc__ or "").partition("Attributes:\n")[2].splitlines():
+    for line in inspect.cleandoc(docstring).partition("Attributes:\n")[2].splitlines():
         text = line.removeprefix("    ")
         if text.startswith(" "):
             found.update({name: f"{found[name]} {text.strip()}" for name in names})

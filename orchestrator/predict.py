@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -128,16 +129,23 @@ def predict_paths(model: Path, paths: Sequence[Path]) -> list[Prediction]:
     files = iter(_files(paths))
     while batch := list(islice(files, BATCH)):
         read = [_read(file, image) for file in batch]
-        pixels = [one for one, _, _ in read if one is not None]
-        scores = iter(score(detector, np.stack(pixels), device=device) if pixels else ())
-        for file, (one, problem, note) in zip(batch, read, strict=True):
-            predictions.append(Prediction(str(file), None if one is None else float(next(scores)), problem, note))
+        squares = [found for found, _, _ in read if found is not None]
+        scores = iter(_means(score(detector, np.concatenate(squares), device=device), image.views) if squares else ())
+        for file, (found, problem, note) in zip(batch, read, strict=True):
+            p_fake = None if found is None else float(next(scores))
+            predictions.append(Prediction(str(file), p_fake, problem, note))
     return predictions
+
+
+def _means(scores: NDArray[np.float32], views: int) -> NDArray[np.float32]:
+    """The mean over the squares of each image."""
+    means: NDArray[np.float32] = scores.reshape(-1, views).mean(axis=1)
+    return means
 
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:
     """The files among the paths and those of image type in the folders, hidden ones left out."""
-    from trainables.data.scan import IMAGE_TYPES
+    from trainables.data.walk import IMAGE_TYPES
 
     for path in paths:
         if path.is_dir():
@@ -148,12 +156,13 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def _read(file: Path, image: Preprocess) -> tuple[NDArray[np.uint8] | None, str, str]:
-    """The pixels of a file, why there are none, and what was converted."""
+    """The squares of a file, why there are none, and what was converted."""
     from trainables.data.decode import UnusableImageError, decode
 
     try:
-        decoded = decode(file.read_bytes())
-        return image(decoded.image), "", decoded.note
+        data = file.read_bytes()
+        decoded = decode(data)
+        return image(decoded.image, hashlib.sha256(data).hexdigest()), "", decoded.note
     except UnusableImageError as error:
         return None, str(error), ""
     except InputError as error:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from orchestrator.plan.cells import CellId
 from orchestrator.plan.cost import StageCost
@@ -19,8 +19,14 @@ from orchestrator.run.tally import figure, reason, span
 from orchestrator.store.records import Record, Status
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from orchestrator.run.driver import RunSummary
     from orchestrator.standing import StatusReport
+    from reports.audit import AuditPart
+    from reports.audit_words import Baseline
+    from reports.tables import Figure
+    from trainables.data.index import Index
     from trainables.data.manifest import Manifest
 
 WATCH_SECONDS = 2.0
@@ -166,18 +172,85 @@ def status_values(report: StatusReport) -> dict[str, Any]:
 
 
 def images_text(manifest: Manifest) -> str:
-    """Images by generator and split, then files that cannot be used or are converted."""
+    """Images by generator and split, then files that are left out, converted, or there twice."""
     summary = manifest.summary()
-    summary["label"] = summary["label"].map({0: "real", 1: "fake"})
+    summary["label"] = summary["label"].map(_LABELS)
     blocks = [table([tuple(summary.columns), *summary.itertuples(index=False)])]
-    for heads, rows, column in (
-        (("unusable", "why"), manifest.problems, "problem"),
-        (("converted", "how"), manifest.notes, "note"),
-    ):
-        found = list(zip(rows["path"], rows[column], strict=True))
-        more = [(f"and {len(found) - MOST_LISTED} more", "")] if len(found) > MOST_LISTED else []
-        blocks += [table([heads, *found[:MOST_LISTED], *more])] if found else []
+    if manifest.not_taken:
+        blocks.append(f"and {manifest.not_taken} more in the folders, which the study does not take")
+    blocks += _listed(("not used", "why"), manifest.problems, "problem")
+    blocks += _listed(("converted", "how"), manifest.notes, "note")
+    blocks += _listed(("there twice, counted once", "generator"), manifest.duplicates, "generator")
     return "\n\n".join(blocks)
+
+
+def index_text(index: Index) -> str:
+    """What a folder holds, as its layout has it, then files that are unusable, converted, or copies of another."""
+    frame = index.frame
+    usable, repeated = frame["problem"] == "", frame.duplicated("pixels", keep="first")
+    blocks = [f"layout: {index.layout}", table(_generators(frame))]
+    blocks += _listed(("unusable", "why"), frame[~usable], "problem")
+    blocks += _listed(("converted", "how"), frame[usable & (frame["note"] != "")], "note")
+    first = frame[~repeated].set_index("pixels")["path"]
+    copies = frame[usable & repeated]
+    blocks += _listed(("copy", "of"), copies.assign(of=copies["pixels"].map(first)), "of")
+    return "\n\n".join(blocks)
+
+
+_LABELS = {0: "real", 1: "fake"}
+
+
+def _generators(frame: pd.DataFrame) -> Iterator[tuple[object, ...]]:
+    """One row a generator and whatever else the layout tells apart, after the heads."""
+    told = [name for name in ("family", "partner", "channel", "part") if (frame[name] != "").any()]
+    keys = ["label", "generator", *told]
+    yield (*keys, "images", "unusable", "format", "pixels a side")
+    for values, rows in frame.groupby(keys, sort=True):
+        usable = rows[rows["problem"] == ""]
+        sides = usable[["width", "height"]].to_numpy()
+        size = f"{sides.min()}-{sides.max()}" if len(usable) else ""
+        formats = "/".join(sorted(set(usable["format"])))
+        label, *names = cast("tuple[int, ...]", values)
+        yield (_LABELS[label], *names, len(usable), len(rows) - len(usable), formats, size)
+
+
+def _listed(heads: tuple[str, str], rows: pd.DataFrame, column: str) -> list[str]:
+    """A table of the first few paths, each with what a column says of it; nothing if there are none."""
+    first = rows.head(MOST_LISTED)
+    found = [(_one_line(path), said) for path, said in zip(first["path"], first[column], strict=True)]
+    more = [(f"and {len(rows) - MOST_LISTED} more", "")] if len(rows) > MOST_LISTED else []
+    return [table([heads, *found, *more])] if found else []
+
+
+def _one_line(path: str) -> str:
+    """A path in which no line ends, whatever its name."""
+    return path if path.isprintable() else repr(path)[1:-1]
+
+
+def audit_text(part: AuditPart) -> str:
+    """What an audit found: warnings, what is good to know, the shortcut baselines, and what the images are like."""
+    lines = [*(f"warning: {warning}" for warning in part.warnings), *part.notes]
+    blocks = ["\n".join(lines)]
+    if part.baselines:
+        heads = ("generator", "shortcut AUROC", "95 %", "facts that tell most")
+        blocks.append(table([heads, *(_baseline_row(name, each) for name, each in part.baselines.items())]))
+    for caption, shown in part.tables:
+        rows = [(*names, *map(_figure_text, figures)) for names, figures in shown.rows]
+        blocks.append(f"{caption}\n{table([shown.columns, *rows])}")
+    pairs = [(_one_line(s.pair.first), _one_line(s.pair.second), s.pair.crosses) for s in part.copies[:MOST_LISTED]]
+    blocks += [table([("copy", "of", "in two"), *pairs])] if pairs else []
+    left_out = [(_one_line(each.path), each.why) for each in part.left_out[:MOST_LISTED]]
+    blocks += [table([("left out", "why"), *left_out])] if left_out else []
+    return "\n\n".join(blocks)
+
+
+def _baseline_row(name: str, baseline: Baseline) -> tuple[str, ...]:
+    told = "; ".join(lead.words for lead in baseline.leads)
+    return (name, baseline.text, baseline.ends, told or baseline.shortcut.reason)
+
+
+def _figure_text(figure: Figure) -> str:
+    return f"{figure.text} ({figure.interval})" if figure.interval else figure.text
 
 
 def watched(look: Callable[[], StatusReport], draw: Callable[[StatusReport], str]) -> Iterator[str]:
@@ -197,18 +270,24 @@ def counting(what: str) -> Iterator[Callable[[int, int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    rate = TextColumn("{task.fields[rate]}")
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
     plain = not sys.stderr.isatty()
     bar = Progress(*columns, console=Console(stderr=True), transient=True, disable=plain)
-    task = bar.add_task(what)
+    task = bar.add_task(what, rate="")
+    begun = time.monotonic()
 
     def advance(done: int, total: int) -> None:
+        nonlocal begun
+        if not done:
+            begun = time.monotonic()
+        rate = f"{done / max(time.monotonic() - begun, 1e-3):.0f}/s" if done else ""
         if plain and done >= total:
-            print(f"{what}: {done}", file=sys.stderr)
+            print(f"{what}: {done}, {rate}", file=sys.stderr)
         # Not before the first count and not after the last: the terminal has room for one live view.
         if done < total:
             bar.start()
-        bar.update(task, completed=done, total=total)
+        bar.update(task, completed=done, total=total, rate=rate)
         if done >= total:
             bar.stop()
 

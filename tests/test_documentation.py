@@ -10,15 +10,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from orchestrator.plan.catalogue import Catalogue
 from orchestrator.plan.cells import Stage
 from orchestrator.plan.expand import expand
 from orchestrator.study.load import load_study
-from orchestrator.study.model import Data, Resources, Study, Tracking
+from orchestrator.study.model import Cache, DataFolder, Resources, Study, Tracking
 from trainables.contract import AdaptationData, Images, Split
 from trainables.data.preprocess import Preprocess
 from trainables.data.sets import ImageSet
+from trainables.data.splits import Fractions
 from trainables.recipe import Recipe
 
 ROOT = Path(__file__).parents[1]
@@ -90,20 +92,31 @@ def test_the_study_page_counts_its_cells_right(tmp_path):
     )
     stages = expand(study, Catalogue(sets)).stages()
 
+    assert stages[Stage.AUDIT] == 1
     assert stages[Stage.TRAIN] == 12
     assert stages[Stage.ADAPT] == 144
     assert stages[Stage.SCORE] == 156 * 4 * 2
 
 
 @pytest.mark.parametrize(
-    "model", [Study, Data, Preprocess, Recipe, Resources, Tracking], ids=lambda model: model.__name__
+    "model",
+    [Study, DataFolder, Preprocess, Recipe, Resources, Cache, Tracking],
+    ids=lambda model: model.__name__,
 )
 def test_the_study_page_explains_every_key(model):
     page = STUDY_PAGE.read_text()
-    sections = {"data", "image", "resources", "tracking"}
+    sections = {"data", "preprocess", "resources", "cache", "tracking"}
 
-    rows = set(re.findall(r"^\| `(?:tracking\.)?([a-z_]+)` \|", page, re.MULTILINE))
+    rows = set(re.findall(r"^\| `(?:tracking\.|cache\.)?([a-z_]+)` \|", page, re.MULTILINE))
     assert set(model.model_fields) - rows - sections == set()
+
+
+def test_the_study_page_has_the_default_shares_and_says_what_each_split_is_for():
+    page = STUDY_PAGE.read_text()
+    (shares,) = re.findall(r"^\| `splits` \| `(.*?)` \|", page, re.MULTILINE)
+
+    assert yaml.safe_load(shares) == Fractions().model_dump()
+    assert set(re.findall(r"^\| `([a-z]+)` \| [^|]*\|$", page, re.MULTILINE)) >= set(Split)
 
 
 def test_the_example_of_a_method_works(tmp_path):

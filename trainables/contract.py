@@ -1,7 +1,7 @@
 """The page a method author reads: what a member is given, and what it hands back.
 
-A *member* is one file in ``detectors/``, ``adaptation/``, ``attacks/``, ``corruptions/``, ``analyses/`` or
-``generators/`` and one line in ``registry.py``. The file holds a ``Config`` and the one function of its
+A *member* is one file in ``detectors/``, ``adaptation/``, ``attacks/``, ``corruptions/``, ``analyses/``,
+``generators/`` or ``layouts/`` and one line in ``registry.py``. The file holds a ``Config`` and the one function of its
 room:
 
 ==============  =====================================================================
@@ -13,7 +13,12 @@ attacks         ``attack(config, detector, images: Images, context) -> Outcome``
 corruptions     ``corrupt(config, pixels, rng) -> pixels``, one image at a time
 analyses        ``analyse(config, detector, groups: Mapping[str, Images], context) -> Outcome``
 generators      ``fingerprint(config, image, rng) -> image``, one image at a time
+layouts         ``recognises(root) -> bool`` and ``scan(config, root) -> Iterator[Found]``
 ==============  =====================================================================
+
+A corruption's module also names its severity, for sweeps and severity curves: ``SEVERITY``, a numeric key of its
+Config; ``PRESET``, values of it from mild to strong; ``UNIT``, what an axis calls them. Where nothing is mild or strong
+they are ``""``, ``()`` and ``""``. The size of what it returns depends on its Config and the size of the image alone.
 
 Importing a member must not import torch (reading a study's Config stays instant): a member imports torch,
 and whatever needs it, inside its function. The conformance suite holds every member to this.
@@ -60,6 +65,11 @@ class Config(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    @property
+    def reads_few(self) -> bool:
+        """Whether an adaptation with these parameters reads the ``few`` split though its traits do not say so."""
+        return False
+
     @model_validator(mode="before")
     @classmethod
     def _keep_nested_defaults(cls, given: Any) -> Any:
@@ -73,14 +83,29 @@ class Config(BaseModel):
             if isinstance(default, BaseModel) and isinstance(given[name], dict)
         }
 
+    @property
+    def title(self) -> str | None:
+        """What tables call the member with these parameters; None: by its kind, which tells enough."""
+        return None
+
+    @property
+    def revision(self) -> int:
+        """Counts the changes of other members' code that this one runs; added to its own version."""
+        return 0
+
 
 class Split(StrEnum):
-    """The five disjoint parts of every generator's images."""
+    """The disjoint parts of every generator's images.
+
+    ``fusion`` is a second labelled part to train on, for detectors that are fused from trained ones; it is empty
+    unless a study asks for it.
+    """
 
     TRAIN = "train"
     VAL = "val"
     ADAPT = "adapt"
     FEW = "few"
+    FUSION = "fusion"
     TEST = "test"
 
 
@@ -93,12 +118,14 @@ class Images:
         labels: (N,) int64, 1 = fake.
         ids: N content digests, one an image; they name an image in every table.
         generators: N names, one an image: its generator, or the source of a real image.
+        views: squares an image is seen through; those of one image follow each other, and its score is their mean.
     """
 
     pixels: Pixels
     labels: NDArray[np.int64]
     ids: Sequence[str]
     generators: Sequence[str]
+    views: int = 1
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -144,13 +171,17 @@ class AdaptationData:
     Attributes:
         source_train, source_val: labelled images of the generator the detector was trained on.
         target: unlabelled images of the generator it is adapted to (the ``adapt`` split).
-        few: labelled images of the target's ``few`` split; None unless the method's traits ask for them.
+        few: labelled images of the target's ``few`` split; None unless the method reads them.
+        oracle_train, oracle_val: labelled images of the target's ``train`` and ``val`` splits, for the trait ``oracle``
+            alone; None for every other method.
     """
 
     source_train: Images
     source_val: Images
     target: Unlabelled
     few: Images | None = None
+    oracle_train: Images | None = None
+    oracle_val: Images | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,8 +24,10 @@ class Entry:
         summary: one line for ``orchestrator list``.
         version: of what it computes; part of the cell's id.
         traits: adaptation: ``identity`` (needs no cell of its own), ``few`` (reads labelled target images),
-            ``batchnorm`` (needs BatchNorm layers). Detectors: ``weights`` (can start from a file).
-            Generators: their family, ``gan`` or ``dm``.
+            ``oracle`` (reads all of them: its figures stand apart),
+            ``batchnorm`` (needs BatchNorm layers), and those of ``trainables.composing``. Detectors: ``weights`` (can
+            start from a file). Corruptions: ``identity`` (changes nothing). Generators: their family, ``gan`` or
+            ``dm``.
     """
 
     module: str
@@ -57,10 +59,42 @@ DETECTORS: Registry = {
 
 ADAPTATIONS: Registry = {
     "source_only": _entry("adaptation.source_only", "the source detector as it is", "identity"),
-    "recalibrate": _entry("adaptation.recalibrate", "threshold from unlabelled scores under a stated prior"),
+    "source_longer": _entry("adaptation.source_longer", "the source training goes on: a control"),
+    "oracle": _entry("adaptation.oracle", "trained on the target's labelled images: a bound", "oracle"),
+    "recalibrate": _entry(
+        "adaptation.recalibrate", "threshold from unlabelled scores under a stated prior; Platt; temperature"
+    ),
     "adabn": _entry("adaptation.adabn", "BatchNorm statistics of the target", "batchnorm"),
-    "coral": _entry("adaptation.coral", "Deep CORAL: align feature covariances"),
-    "dann": _entry("adaptation.dann", "domain-adversarial training with gradient reversal"),
+    "tent": _entry("adaptation.tent", "entropy minimised over BatchNorm's scales and shifts", "batchnorm"),
+    "sar": _entry("adaptation.sar", "entropy of reliable images, sharpness-aware, over normalisation layers"),
+    "few_shot": _entry("adaptation.few_shot", "everything fine-tuned on k labelled images a class, L2-SP", "few"),
+    "linear_probe": _entry("adaptation.linear_probe", "head refitted on k labelled images a class", "few"),
+    "lp_ft": _entry("adaptation.lp_ft", "linear probe, then everything fine-tuned from there", "few"),
+    "surgical": _entry("adaptation.surgical", "one block fine-tuned on k labelled images a class", "few"),
+    "finetune": _entry("adaptation.finetune", "head and deepest blocks fine-tuned on k labelled images a class", "few"),
+    "lora": _entry("adaptation.lora", "low-rank corrections trained on k labelled images a class", "few"),
+    "coral": _entry("adaptation.coral", "Deep CORAL: align feature covariances", "part", version=2),
+    "dann": _entry(
+        "adaptation.dann", "domain-adversarial training with gradient reversal", "part", "adversary", version=2
+    ),
+    "ddc": _entry("adaptation.ddc", "DDC: align mean features (linear MMD)", "part"),
+    "dan": _entry("adaptation.dan", "DAN: align features under several Gaussian kernels (MMD)", "part"),
+    "cdan": _entry("adaptation.cdan", "DANN on features by class, certain images first (CDAN+E)", "part", "adversary"),
+    "daln": _entry("adaptation.daln", "the classifier as its own discriminator (NWD)", "part", "no adversary"),
+    "rada": _entry("adaptation.rada", "aligned target images relabelled for the discriminator", "part", "on adversary"),
+    "fgda": _entry("adaptation.fgda", "align the gradients of features, with or without JREG", "part"),
+    "jreg": _entry("adaptation.jreg", "Jacobian of the source logits by features kept small", "part"),
+    "sdat": _entry("adaptation.sdat", "sharpness-aware steps of the task alone, around any other method", "part"),
+    "mcc": _entry("adaptation.mcc", "minimum class confusion on the target", "part"),
+    "mcd": _entry("adaptation.mcd", "features where two classifiers agree on the target", "part"),
+    "jdot": _entry("adaptation.jdot", "DeepJDOT: optimal transport of features and labels", "part"),
+    "mean_teacher": _entry("adaptation.mean_teacher", "agree with the average of the detector's own past", "part"),
+    "fixmatch": _entry("adaptation.fixmatch", "sure predictions of target images, kept under strong views", "part"),
+    "pseudo_label": _entry("adaptation.pseudo_label", "train on the surest predictions of every class, in rounds"),
+    "shot": _entry("adaptation.shot", "source-free: head frozen, information maximisation, centroid labels"),
+    "idann": _entry("adaptation.idann", "the surest target images join the labelled ones, until none is left"),
+    "auxselftrain": _entry("adaptation.auxselftrain", "the source exchanged for the target over M rounds"),
+    "compose": _entry("adaptation.compose", "several methods in one training: {base: dann, with: [coral, sdat]}"),
 }
 
 ATTACKS: Registry = {
@@ -68,9 +102,19 @@ ATTACKS: Registry = {
 }
 
 CORRUPTIONS: Registry = {
+    "identity": _entry("corruptions.identity", "nothing: a control that scores as clean, bit for bit", "identity"),
     "jpeg": _entry("corruptions.jpeg", "JPEG compression at a quality"),
-    "gaussian_blur": _entry("corruptions.gaussian_blur", "Gaussian blur of a radius in pixels"),
+    "webp": _entry("corruptions.webp", "lossy WebP compression at a quality"),
+    "gaussian_blur": _entry("corruptions.gaussian_blur", "Gaussian blur of a sigma or kernel in pixels"),
     "gaussian_noise": _entry("corruptions.gaussian_noise", "additive Gaussian noise, sigma of 255"),
+    "resize": _entry("corruptions.resize", "resampling by a factor or to a size, and back"),
+    "crop": _entry("corruptions.crop", "a share of the side, or a quadrant, and back to size"),
+    "rotation": _entry("corruptions.rotation", "rotation by degrees, the canvas kept"),
+    "mirror": _entry("corruptions.mirror", "left and right, or top and bottom, swapped"),
+    "gamma": _entry("corruptions.gamma", "a power law on brightness"),
+    "median": _entry("corruptions.median", "median filter of a window in pixels"),
+    "bit_depth": _entry("corruptions.bit_depth", "fewer bits a channel"),
+    "social": _entry("corruptions.social", "a social network's chain: scaled down, JPEG, cropped"),
 }
 
 ANALYSES: Registry = {
@@ -84,6 +128,25 @@ GENERATORS: Registry = {
     "latent8": _entry("generators.latent8", "8x8 latent block gains", "dm"),
 }
 
+LAYOUTS: Registry = {
+    "generic": _entry("layouts.generic", "real/<source>/ and fake/<generator>/, with manifest.csv or without"),
+    "forensynths": _entry(
+        "layouts.forensynths", "<generator>/[<category>/]{0_real,1_fake}/, under train, val, test or not"
+    ),
+    "genimage": _entry("layouts.genimage", "<generator>/{train,val}/{nature,ai}/"),
+    "deepfeaturex": _entry(
+        "layouts.deepfeaturex", "{dm_generated,gan_generated,real}/<architecture>/, with guidance.csv"
+    ),
+    "vmr": _entry("layouts.vmr", "one folder of FFHQ, and one folder a generator"),
+    "coco": _entry("layouts.coco", "COCO photographs, and folders of images generated from their captions"),
+    "truefake": _entry("layouts.truefake", "TrueFace and TrueFake: before and after social networks, as channels"),
+    "cifake": _entry("layouts.cifake", "{train,test}/{REAL,FAKE}/"),
+    "flat": _entry("layouts.flat", "one folder of images of one origin, such as DiffusionDB"),
+    "manifest": _entry("layouts.manifest", "a CSV or Parquet table of paths, labels and generators"),
+    "webdataset": _entry("layouts.webdataset", "WebDataset shards: .tar archives of images and their labels"),
+    "huggingface": _entry("layouts.huggingface", "a Hugging Face `datasets` folder: Arrow tables with an image column"),
+}
+
 REGISTRIES: Mapping[str, Registry] = {
     "detectors": DETECTORS,
     "adaptations": ADAPTATIONS,
@@ -91,6 +154,7 @@ REGISTRIES: Mapping[str, Registry] = {
     "corruptions": CORRUPTIONS,
     "analyses": ANALYSES,
     "generators": GENERATORS,
+    "layouts": LAYOUTS,
 }
 
 

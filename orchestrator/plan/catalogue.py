@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from orchestrator.plan.cells import Digest, combine
+from orchestrator.plan.cells import Reading, combine
 from trainables.contract import Split
 from trainables.data.sets import ImageSet
 from trainables.errors import InputError, nearest
@@ -63,15 +64,52 @@ class Catalogue:
                 raise InputError("this generator is not in the data", where=key, value=name, fix=nearest(name, known))
         return tuple(chosen)
 
-    def digest(self, generators: Iterable[str], *splits: Split) -> Digest:
-        """One digest of the images of these generators in these splits, and of which is which.
+    def reals_of(self, chosen: str | Sequence[str], fake: str, key: str) -> tuple[str, ...]:
+        """The real sources that stand against a fake generator.
+
+        Args:
+            chosen: ``all``, names, or ``own``: those that came with the generator's fakes.
+            fake: the generator.
+            key: the study's key that chose them.
 
         Raises:
-            KeyError: a generator has no images in a split; ``expand`` refuses such a study before it asks.
+            InputError: a listed name is not in the data; no reals came with this generator.
         """
-        keys = ((generator, split) for generator in generators for split in splits)
-        # Named: images that change places (train and val, real and fake) are other data, though the same images.
-        return combine(f"{generator}/{split}:{self._by_key[generator, split].digest}" for generator, split in keys)
+        if chosen != "own":
+            return self.choose(chosen, self.reals, key)
+        own = tuple(sorted({s.generator for s in self.sets if s.label == 0 and s.partner == fake}))
+        if not own:
+            fix = f"write `{key}: all`, or list real sources: {', '.join(self.reals)}"
+            raise InputError("no real images came with this generator", where=key, value=fake, fix=fix)
+        return own
+
+    def reading(self, role: str, fakes: Sequence[str], reals: Sequence[str], *splits: Split) -> Reading:
+        """The images of these generators and real sources in these splits, as what they are to a cell.
+
+        Raises:
+            KeyError: one has no images in a split; ``expand`` refuses such a study before it asks.
+        """
+        return self._reading(role, fakes, reals, [(name, split) for name in (*fakes, *reals) for split in splits])
+
+    def whole(self, fakes: Sequence[str], reals: Sequence[str]) -> Reading:
+        """All images of these generators and real sources, whatever their splits."""
+        names = frozenset((*fakes, *reals))
+        return self._reading("all", fakes, reals, [key for key in self._by_key if key[0] in names])
+
+    def _reading(
+        self, role: str, fakes: Sequence[str], reals: Sequence[str], keys: Sequence[tuple[str, Split]]
+    ) -> Reading:
+        counts = Counter[str]()
+        for name, split in keys:
+            counts[name] += self._by_key[name, split].count
+        return Reading(
+            role=role,
+            fakes={name: counts[name] for name in fakes},
+            reals={name: counts[name] for name in reals},
+            splits=tuple(split.value for split in Split if any(split is each for _, each in keys)),
+            # Named: images that change places (train and val, real and fake) are other data, though the same images.
+            digest=combine(f"{name}/{split}:{self._by_key[name, split].digest}" for name, split in keys),
+        )
 
     def count(self, generators: Iterable[str], split: Split) -> int:
         """How many images these generators have in a split."""

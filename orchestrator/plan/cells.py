@@ -17,6 +17,7 @@ Digest = NewType("Digest", str)
 class Stage(StrEnum):
     """What a cell does; the order is the order in which a campaign reaches them."""
 
+    AUDIT = "audit"
     TRAIN = "train"
     ADAPT = "adapt"
     SCORE = "score"
@@ -54,6 +55,24 @@ class Tags:
     selection: str = "source_val"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """Images that a cell reads, for people: a data set of its MLflow run.
+
+    Attributes:
+        role: what they are to the cell: ``source``, ``target``, ``test``; ``all`` for the audit.
+        fakes, reals: how many images of each fake generator and of each real source.
+        splits: which of their images.
+        digest: of their contents, and of which is which.
+    """
+
+    role: str
+    fakes: Mapping[str, int]
+    reals: Mapping[str, int]
+    splits: tuple[str, ...]
+    digest: Digest
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Cell:
     """One unit of work: a stage, its resolved parameters, and the cells whose results it reads.
@@ -62,7 +81,8 @@ class Cell:
         method: the member that does the work, by registry name.
         params: everything that determines the result, defaults written out.
         needs: ids of the cells it reads, the model first.
-        data: digest of the images it reads.
+        reads: the images it reads; words only, not part of the id.
+        data: one digest of all of them.
         version: of the method, from the registry.
         tags: its place in the grid; words only, not part of the id.
         id: hash of stage, method, params, needs, data and version; cells with one id are equal.
@@ -73,6 +93,7 @@ class Cell:
     params: Mapping[str, Json]
     tags: Tags
     needs: tuple[CellId, ...] = ()
+    reads: tuple[Reading, ...] = ()
     data: Digest | None = None
     version: int = 1
     id: CellId = field(init=False)
@@ -90,6 +111,8 @@ class Cell:
     @property
     def name(self) -> str:
         """A readable path, for ``--only`` and logs: ``adapt/residual_cnn/tconv/nearest/dann/seed0``."""
+        if self.stage is Stage.AUDIT:
+            return self.stage.value
         t = self.tags
         parts = [self.stage.value, t.detector, t.source]
         if self.stage is not Stage.TRAIN:

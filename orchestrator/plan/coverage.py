@@ -36,5 +36,5 @@ def require_images(catalogue: Catalogue, chosen: Mapping[str, Sequence[str]], *s
                     value=list(names),
                     fix=f"write [{', '.join(having)}], or add images"
                     if having
-                    else "add images, or raise `data.splits`",
+                    else "add images, or give it a share: in `splits`, or in `data.divide` where the layout has parts",
                 )

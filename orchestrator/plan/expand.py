@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from orchestrator.plan.catalogue import Catalogue
-from orchestrator.plan.cells import Cell, Digest, Json, Stage, Tags, combine
+from orchestrator.plan.cells import Cell, Json, Reading, Stage, Tags, combine
 from orchestrator.plan.coverage import require_images
 from orchestrator.plan.graph import Plan, plan_of
 from orchestrator.study.model import (
@@ -21,8 +21,12 @@ from orchestrator.study.model import (
 from trainables.contract import Split
 
 SOURCE_ONLY = "source_only"
+ORACLE = "oracle"
+"""Trait of a method that reads the target's labels, and the selection of what it makes."""
 TRAINING_VERSION = 1
 """Raised when the fit loop, or what all detectors share, computes something else: every model is then another."""
+AUDIT_VERSION = 1
+"""Raised when the audit measures something else."""
 SCORING_VERSION = 1
 """Raised when the scoring loop or the metrics compute something else."""
 
@@ -55,16 +59,22 @@ class _Expansion:
         return self.catalogue.choose(self.study.test_generators, self.catalogue.fakes, "test_generators")
 
     @cached_property
-    def train_reals(self) -> tuple[str, ...]:
-        return self.catalogue.choose(self.study.data.train_reals, self.catalogue.reals, "data.train_reals")
+    def train_reals(self) -> Mapping[str, tuple[str, ...]]:
+        """The reals that stand against each source generator."""
+        return {fake: self._reals(self.study.train_reals, fake, "train_reals") for fake in self.sources}
 
     @cached_property
-    def test_reals(self) -> tuple[str, ...]:
-        return self.catalogue.choose(self.study.data.test_reals, self.catalogue.reals, "data.test_reals")
+    def test_reals(self) -> Mapping[str, tuple[str, ...]]:
+        """The reals that stand against each test generator; of a source that is not tested, for its analyses."""
+        fakes = dict.fromkeys((*self.tests, *(self.sources if self.study.analyses else ())))
+        return {fake: self._reals(self.study.test_reals, fake, "test_reals") for fake in fakes}
+
+    def _reals(self, chosen: str | Sequence[str], fake: str, key: str) -> tuple[str, ...]:
+        return self.catalogue.reals_of(chosen, fake, key)
 
     @cached_property
     def image(self) -> Json:
-        return self.study.image.model_dump(mode="json")
+        return self.study.preprocess.model_dump(mode="json")
 
     @cached_property
     def trained_adaptations(self) -> tuple[AdaptationChoice, ...]:
@@ -72,6 +82,7 @@ class _Expansion:
 
     def cells(self) -> Iterator[Cell]:
         self._check_splits()
+        yield self._audit()
         for detector in self.study.detectors:
             for seed in self.study.seeds:
                 for source in self.sources:
@@ -83,24 +94,56 @@ class _Expansion:
                             yield from self._adaptations(model, target)
 
     def _check_splits(self) -> None:
-        source = {"train_generators": self.sources, "data.train_reals": self.train_reals}
-        target = {"test_generators": self.tests, "data.test_reals": self.test_reals}
+        source = {"train_generators": self.sources, "train_reals": _all_of(self.train_reals.values())}
+        target = {"test_generators": self.tests, "test_reals": _all_of(self.test_reals[fake] for fake in self.tests)}
         require_images(self.catalogue, source, Split.TRAIN, Split.VAL)
         require_images(self.catalogue, target, Split.TEST)
         if self.trained_adaptations:
             require_images(self.catalogue, target, Split.ADAPT)
-        if any(_reads_few(adaptation) for adaptation in self.trained_adaptations):
-            require_images(self.catalogue, target, Split.FEW)
+        for split in dict.fromkeys(split for a in self.trained_adaptations for split in _labelled(a)):
+            require_images(self.catalogue, target, split)
         if self.study.analyses:
-            require_images(self.catalogue, {"train_generators": self.sources}, Split.TEST)
+            seen = {
+                "train_generators": self.sources,
+                "test_reals": _all_of(self.test_reals[fake] for fake in self.sources),
+            }
+            require_images(self.catalogue, seen, Split.TEST)
 
-    def _digest(self, fakes: Sequence[str], reals: Sequence[str], *splits: Split) -> Digest:
-        return self.catalogue.digest((*fakes, *reals), *splits)
+    def _reading(self, role: str, fakes: Sequence[str], reals: Sequence[str], *splits: Split) -> Reading:
+        key = (role, tuple(fakes), tuple(reals), splits)
+        if key not in self._readings:  # a grid has far fewer sets of images than cells
+            self._readings[key] = self.catalogue.reading(role, fakes, reals, *splits)
+        return self._readings[key]
+
+    @cached_property
+    def _readings(self) -> dict[tuple[str, tuple[str, ...], tuple[str, ...], tuple[Split, ...]], Reading]:
+        return {}
 
     def _workers(self, stage: Stage) -> int:
         return self.study.resources.of(stage).workers
 
+    def _audit(self) -> Cell:
+        """Of all images of the generators that the study reads, each against its own reals."""
+        against = {
+            fake: _all_of([self.train_reals.get(fake, ()), self.test_reals.get(fake, ())])
+            for fake in dict.fromkeys((*self.sources, *self.tests))
+        }
+        read = self.catalogue.whole(tuple(against), _all_of(against.values()))
+        return Cell(
+            stage=Stage.AUDIT,
+            method="shortcut",
+            params={
+                "image": self.image,
+                "against": {fake: list(reals) for fake, reals in against.items()},
+                "audit": AUDIT_VERSION,
+            },
+            reads=(read,),
+            data=read.digest,
+            tags=Tags(detector="", source="", target="", adaptation="", seed=0, selection=self.study.selection),
+        )
+
     def _train(self, detector: DetectorChoice, source: str, seed: int) -> Cell:
+        read = self._reading("source", [source], self.train_reals[source], Split.TRAIN, Split.VAL)
         return Cell(
             stage=Stage.TRAIN,
             method=detector.kind,
@@ -109,13 +152,14 @@ class _Expansion:
                 "detector": detector.parameters,
                 "image": self.image,
                 "source": source,
-                "reals": list(self.train_reals),
+                "reals": list(self.train_reals[source]),
                 "seed": seed,
                 "selection": self.study.selection,
                 "workers": self._workers(Stage.TRAIN),
                 "training": TRAINING_VERSION,
             },
-            data=self._digest([source], self.train_reals, Split.TRAIN, Split.VAL),
+            reads=(read,),
+            data=read.digest,
             tags=Tags(
                 detector=detector.name,
                 source=source,
@@ -133,31 +177,29 @@ class _Expansion:
             yield from self._read(adapted)
 
     def _adapt(self, model: Cell, target: str, adaptation: AdaptationChoice) -> Cell:
-        splits = (Split.ADAPT, Split.FEW) if _reads_few(adaptation) else (Split.ADAPT,)
         source = model.tags.source
+        selection = ORACLE if ORACLE in adaptation.entry.traits else self.study.selection
+        of_source = self._reading("source", [source], self.train_reals[source], Split.TRAIN, Split.VAL)
+        of_target = self._reading("target", [target], self.test_reals[target], Split.ADAPT, *_labelled(adaptation))
         return Cell(
             stage=Stage.ADAPT,
             method=adaptation.kind,
-            version=adaptation.entry.version,
+            version=adaptation.version,
             needs=(model.id,),
             params={
                 "adaptation": adaptation.parameters,
                 "image": self.image,
                 "source": source,
                 "target": target,
-                "train_reals": list(self.train_reals),
-                "test_reals": list(self.test_reals),
+                "train_reals": list(self.train_reals[source]),
+                "test_reals": list(self.test_reals[target]),
                 "seed": model.tags.seed,
-                "selection": self.study.selection,
+                "selection": selection,
                 "workers": self._workers(Stage.ADAPT),
             },
-            data=combine(
-                [
-                    "source" + self._digest([source], self.train_reals, Split.TRAIN, Split.VAL),
-                    "target" + self._digest([target], self.test_reals, *splits),
-                ]
-            ),
-            tags=replace(model.tags, target=target, adaptation=adaptation.name),
+            reads=(of_source, of_target),
+            data=combine(["source" + of_source.digest, "target" + of_target.digest]),
+            tags=replace(model.tags, target=target, adaptation=adaptation.name, selection=selection),
         )
 
     def _read(self, model: Cell) -> Iterator[Cell]:
@@ -170,6 +212,7 @@ class _Expansion:
         yield from self._analyses(model)
 
     def _score(self, model: Cell, test: str, corruption: CorruptionChoice | None = None) -> Cell:
+        read = self._reading("test", [test], self.test_reals[test], Split.TEST)
         return Cell(
             stage=Stage.SCORE,
             method=corruption.kind if corruption else "clean",
@@ -180,9 +223,10 @@ class _Expansion:
                 "scoring": SCORING_VERSION,
                 "image": self.image,
                 "test": test,
-                "reals": list(self.test_reals),
+                "reals": list(self.test_reals[test]),
             },
-            data=self._digest([test], self.test_reals, Split.TEST),
+            reads=(read,),
+            data=read.digest,
             tags=replace(model.tags, test=test, variant=corruption.name if corruption else ""),
         )
 
@@ -190,6 +234,7 @@ class _Expansion:
         target = model.tags.target
         for attack in self.study.attacks:
             if target in self.tests and _wanted(attack, model):
+                read = self._reading("test", [target], self.test_reals[target], Split.TEST)
                 yield Cell(
                     stage=Stage.ATTACK,
                     method=attack.kind,
@@ -199,10 +244,11 @@ class _Expansion:
                         "attack": attack.parameters,
                         "image": self.image,
                         "test": target,
-                        "reals": list(self.test_reals),
+                        "reals": list(self.test_reals[target]),
                         "seed": model.tags.seed,
                     },
-                    data=self._digest([target], self.test_reals, Split.TEST),
+                    reads=(read,),
+                    data=read.digest,
                     tags=replace(model.tags, test=target, variant=attack.name),
                 )
 
@@ -211,6 +257,8 @@ class _Expansion:
         unseen = [test for test in self.tests if test != seen]
         for analysis in self.study.analyses:
             if _wanted(analysis, model):
+                reals = self.test_reals[seen]
+                read = self._reading("test", [seen, *unseen], reals, Split.TEST)
                 yield Cell(
                     stage=Stage.ANALYSE,
                     method=analysis.kind,
@@ -221,16 +269,25 @@ class _Expansion:
                         "image": self.image,
                         "seen": seen,
                         "unseen": list(unseen),
-                        "reals": list(self.test_reals),
+                        "reals": list(reals),
                         "seed": model.tags.seed,
                     },
-                    data=self._digest([seen, *unseen], self.test_reals, Split.TEST),
+                    reads=(read,),
+                    data=read.digest,
                     tags=replace(model.tags, variant=analysis.name),
                 )
 
 
-def _reads_few(adaptation: AdaptationChoice) -> bool:
-    return "few" in adaptation.entry.traits
+def _all_of(several: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    """Every name once, in the order in which they come."""
+    return tuple(dict.fromkeys(name for names in several for name in names))
+
+
+def _labelled(adaptation: AdaptationChoice) -> tuple[Split, ...]:
+    """The splits of the target that are read with labels."""
+    if ORACLE in adaptation.entry.traits:
+        return (Split.TRAIN, Split.VAL)
+    return (Split.FEW,) if "few" in adaptation.entry.traits or adaptation.config.reads_few else ()
 
 
 def _wanted(choice: AttackChoice | AnalysisChoice, model: Cell) -> bool:

@@ -12,13 +12,12 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from orchestrator.plan.cells import Cell, CellId, Stage
 from orchestrator.plan.jobs import Job
 from orchestrator.run.place import Place
 from orchestrator.store.records import Failure, Record, Status
-from orchestrator.store.tables import ATTACKS, ROWS_FILE, SCORES_FILE, Column, write_rows, write_scores
+from orchestrator.store.tables import ATTACKS, AUDITS, ROWS_FILE, SCORES_FILE, Column, write_rows, write_scores
 from orchestrator.study.inputs import placed
 from trainables.contract import AdaptationData, Context, Images, Outcome, Split
 from trainables.registry import find
@@ -77,7 +76,7 @@ class _Bench:
     place: Place
     context_for: ContextFactory
     models: dict[CellId, Detector] = field(default_factory=dict)
-    scores: dict[tuple[str, str], NDArray[np.float32]] = field(default_factory=dict)
+    scores: dict[tuple[str, str], dict[str, np.float32]] = field(default_factory=dict)
 
     def forget(self) -> None:
         """Let go of everything on the device that can be had again."""
@@ -152,6 +151,19 @@ def _is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError | torch.OutOfMemoryError)
 
 
+def _audit(cell: Cell, bench: _Bench, context: Context) -> Outcome:
+    from trainables.data.audit import audit
+    from trainables.data.manifest import Manifest
+
+    place, against = bench.place, cell.params["against"]
+    assert isinstance(against, dict)
+    reals: dict[str, Any] = against
+    found = audit(Manifest.load(place.index), reals, preprocess=place.image, reader=place.reader())
+    rows = [{str(name): value for name, value in row.items()} for row in found.scores.to_dict("records")]
+    outcome = Outcome(metrics=found.metrics, rows=rows, files=found.save(context.folder), images=found.findings.images)
+    return _with_rows(outcome, context, AUDITS)
+
+
 def _train(cell: Cell, bench: _Bench, context: Context) -> Outcome:
     from trainables.detector import build_detector
     from trainables.fit import train
@@ -174,7 +186,8 @@ def _adapt(cell: Cell, bench: _Bench, context: Context) -> Outcome:
     entry = find("adaptations", cell.method)
     config = entry.config.model_validate(cell.params["adaptation"])
     detector, card = load_detector(bench.place.artifacts.folder(cell.needs[0]))
-    outcome = entry.load().adapt(config, detector, _adaptation_data(cell, bench, entry.traits), context)
+    traits = entry.traits | ({"few"} if config.reads_few else frozenset())
+    outcome = entry.load().adapt(config, detector, _adaptation_data(cell, bench, traits), context)
     same = {"kind": card["kind"], "config": card["config"]}
     return _keep_model(cell, bench, context, detector, outcome, same)
 
@@ -188,6 +201,8 @@ def _adaptation_data(cell: Cell, bench: _Bench, traits: frozenset[str]) -> Adapt
         source_val=reader.images(source, Split.VAL),
         target=reader.unlabelled(target, Split.ADAPT),
         few=reader.images(target, Split.FEW) if "few" in traits else None,
+        oracle_train=reader.images(target, Split.TRAIN) if "oracle" in traits else None,
+        oracle_val=reader.images(target, Split.VAL) if "oracle" in traits else None,
     )
 
 
@@ -207,30 +222,37 @@ def _keep_model(
 
 def _score(cell: Cell, bench: _Bench, context: Context) -> Outcome:
     from trainables.metrics import detection_metrics
+    from trainables.score import digest_of
 
     detector = bench.model(cell.needs[0])
     generators = [*_names(cell, "reals"), str(cell.params["test"])]
+    scores: dict[str, np.float32] = {}
     fresh = 0
     for generator in generators:
-        if (cell.tags.variant, generator) not in bench.scores:
-            bench.scores[cell.tags.variant, generator] = _scores(cell, bench, context, detector, generator)
-            fresh += len(bench.scores[cell.tags.variant, generator])
+        key = (cell.tags.variant, generator)
+        if key not in bench.scores:
+            bench.scores[key] = _scores(cell, bench, context, detector, generator)
+            fresh += len(bench.scores[key])
+        scores = bench.scores[key] | scores
     images = bench.place.reader().images(generators, Split.TEST)
-    scores = np.concatenate([bench.scores[cell.tags.variant, generator] for generator in generators])
-    write_scores(context.folder / SCORES_FILE, images.ids, images.labels, images.generators, scores)
-    return Outcome(metrics=detection_metrics(images.labels, scores), files=[SCORES_FILE], images=fresh)
+    firsts = slice(None, None, images.views)  # the first square of each image
+    digests = [digest_of(square) for square in images.ids[firsts]]
+    labels, found = images.labels[firsts], np.array([scores[digest] for digest in digests])
+    write_scores(context.folder / SCORES_FILE, digests, labels, images.generators[firsts], found)
+    return Outcome(metrics=detection_metrics(labels, found), files=[SCORES_FILE], images=fresh * images.views)
 
 
-def _scores(cell: Cell, bench: _Bench, context: Context, detector: Detector, generator: str) -> NDArray[np.float32]:
-    """P(fake) of one generator's test images, each scored once whatever number of test sets holds it."""
+def _scores(cell: Cell, bench: _Bench, context: Context, detector: Detector, generator: str) -> dict[str, np.float32]:
+    """P(fake) of one generator's test images by digest, each scored once whatever number of test sets holds it."""
     from trainables.corruption import corrupted
-    from trainables.score import score
+    from trainables.score import per_image, score
 
     images = bench.place.reader().images([generator], Split.TEST)
     if cell.params["corruption"] is not None:
         config = find("corruptions", cell.method).config.model_validate(cell.params["corruption"])
         images = corrupted(images, cell.method, config)
-    return score(detector, images.pixels, device=context.device, batch=SCORING_BATCH // context.accumulate)
+    scores = score(detector, images.pixels, device=context.device, batch=SCORING_BATCH // context.accumulate)
+    return per_image(images, scores)
 
 
 def _attack(cell: Cell, bench: _Bench, context: Context) -> Outcome:
@@ -268,6 +290,7 @@ def _names(cell: Cell, key: str) -> list[str]:
 
 
 _STAGES: Mapping[Stage, Callable[[Cell, _Bench, Context], Outcome]] = {
+    Stage.AUDIT: _audit,
     Stage.TRAIN: _train,
     Stage.ADAPT: _adapt,
     Stage.SCORE: _score,

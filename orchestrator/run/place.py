@@ -21,8 +21,9 @@ class Place:
 
     Attributes:
         storage: the study's storage.
-        index: the data folder's index, a Parquet file.
+        index: the study's manifest, a Parquet file.
         cache: this node's folder of decoded images.
+        budget: bytes that the study's images may take there; the sets that would take more are streamed.
         image: the study's preprocessing, part of every cell's parameters too.
         provenance: versions and the git commit, for every record.
     """
@@ -31,6 +32,7 @@ class Place:
     index: Path
     cache: Path
     image: Preprocess
+    budget: float = 100e9
     provenance: tuple[tuple[str, str], ...] = field(default=())
 
     @property
@@ -56,13 +58,13 @@ class Place:
 
     def reader(self) -> Reader:
         """The study's images; kept open in a warm process from cell to cell."""
-        return _reader(self.index, self.index.stat().st_mtime_ns, self.image, self.cache)
+        return _reader(self.index, self.index.stat().st_mtime_ns, self.image, self.cache, self.budget)
 
 
 @lru_cache(maxsize=2)
-def _reader(index: Path, changed: int, image: Preprocess, cache: Path) -> Reader:
+def _reader(index: Path, changed: int, image: Preprocess, cache: Path, budget: float) -> Reader:
     del changed  # part of the key: a new index is read anew
     from trainables.data.manifest import Manifest
     from trainables.data.reader import Reader
 
-    return Reader(Manifest.load(index), image, cache)
+    return Reader(Manifest.load(index), image, cache, budget)

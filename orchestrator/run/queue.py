@@ -27,7 +27,7 @@ class Lane(StrEnum):
 
 def lane(job: Job, resources: StageResources) -> Lane:
     """The lane of a job."""
-    if job.stage in (Stage.ATTACK, Stage.ANALYSE):
+    if job.stage in (Stage.AUDIT, Stage.ATTACK, Stage.ANALYSE):
         return Lane.TASK
     if job.stage.makes_model and resources.of(job.stage).distributed:
         return Lane.TRAIN

@@ -134,7 +134,7 @@ def _answers(address: str) -> bool:
 
 
 def _check_fit(resources: StageResources, total: Mapping[str, float]) -> None:
-    for stage in ("train", "adapt", "attack", "analyse"):
+    for stage in ("audit", "train", "adapt", "attack", "analyse"):
         wanted = resources.of(stage)
         workers = wanted.workers if stage in ("train", "adapt") else 1
         for name, each in (("CPU", wanted.cpus), ("GPU", wanted.gpus)):

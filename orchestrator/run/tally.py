@@ -14,7 +14,7 @@ from orchestrator.store.records import Record, Status
 Clock = Callable[[], float]
 """Seconds that only go forward."""
 
-HEADLINES = ("auroc", "val_auroc", "source_val_auroc", "accuracy", "loss")
+HEADLINES = ("auroc", "val_auroc", "source_val_auroc", "accuracy", "loss", "shortcut_auroc_max")
 """Of a cell's figures, the first of these is shown."""
 
 ROBUST = "robust_accuracy_eps"

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from orchestrator.plan.cells import Cell, CellId
+from orchestrator.plan.cells import Cell, CellId, Reading
 
 
 class Status(StrEnum):
@@ -41,8 +41,8 @@ class Record:
 
     Attributes:
         cell: its id.
-        name, stage, method, tags, params, needs, data, version: the cell itself, so that reports and MLflow can be
-            rebuilt from the ledger alone.
+        name, stage, method, tags, params, needs, reads, data, version: the cell itself, so that reports and MLflow can
+            be rebuilt from the ledger alone.
         metrics: final figures.
         curves: one row an epoch.
         files: artifacts in the cell's folder, by name.
@@ -62,6 +62,7 @@ class Record:
     tags: Mapping[str, Any]
     params: Mapping[str, Any]
     needs: tuple[CellId, ...] = ()
+    reads: tuple[Reading, ...] = ()
     data: str | None = None
     version: int = 1
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -92,6 +93,7 @@ class Record:
             tags=asdict(cell.tags),
             params=cell.params,
             needs=cell.needs,
+            reads=cell.reads,
             data=cell.data,
             version=cell.version,
             **result,
@@ -103,14 +105,16 @@ class Record:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Record:
-        """The inverse of ``to_json``."""
+        """The inverse of ``to_json``; also of records from before cells told what they read."""
         fields = dict(value)
         failure = fields.pop("failure", None)
+        reads = (Reading(**{**reading, "splits": tuple(reading["splits"])}) for reading in fields.get("reads", ()))
         return cls(
             **{
                 **fields,
                 "status": Status(fields["status"]),
                 "needs": tuple(fields["needs"]),
+                "reads": tuple(reads),
                 "curves": tuple(fields["curves"]),
                 "files": tuple(fields["files"]),
                 "failure": Failure(**failure) if failure else None,

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import os
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from orchestrator.plan.cells import Cell, Tags
+from orchestrator.plan.cells import Cell, Reading, Tags
 from orchestrator.store.artifacts import Artifacts
 from orchestrator.store.records import Record, Status
 
 _LINKS = {"git_commit": "git", "ray_job_id": "ray_job"}
 """Tags of their own, and the part of a record's provenance each shows; the rest are versions."""
+_MOST_NAMED = 4
 
 
 class Point(NamedTuple):
@@ -78,6 +82,23 @@ def outcome(record: Record, artifacts: Artifacts) -> dict[str, str]:
     )
 
 
+def images_name(reading: Reading) -> str:
+    """What a cell reads, in words: ``tconv vs compact, phone: train+val``; of many generators how many."""
+    fakes, reals = (_listed(names, kind) for names, kind in ((reading.fakes, "fakes"), (reading.reals, "reals")))
+    return f"{fakes} vs {reals}: {'+'.join(reading.splits)}"
+
+
+def images_counts(reading: Reading) -> str:
+    """How many images of what, as JSON."""
+    return json.dumps({"fake": reading.fakes, "real": reading.reals})
+
+
+def images_source(folders: Sequence[Path]) -> str:
+    """Where images lie, in the form of MLflow's sources of type ``local``: the folder above them all, and each."""
+    above = os.path.commonpath(folders) if folders else ""
+    return json.dumps({"uri": above, "folders": [str(folder) for folder in folders]})
+
+
 def parameters(params: Mapping[str, Any]) -> dict[str, str]:
     """Parameters of a cell, nested ones under dotted names: ``recipe.epochs``."""
     return dict(_flat(params, ""))
@@ -116,7 +137,13 @@ def _flat(value: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
         if isinstance(each, Mapping) and each:
             yield from _flat(each, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}", each if isinstance(each, str) else json.dumps(each)
+            # Generators may be named with what MLflow takes in no key.
+            name = re.sub(r"[^\w./: -]", "_", f"{prefix}{key}")
+            yield name, each if isinstance(each, str) else json.dumps(each)
+
+
+def _listed(names: Collection[str], kind: str) -> str:
+    return ", ".join(names) if len(names) <= _MOST_NAMED else f"{len(names)} {kind}"
 
 
 def _filled(tags: Mapping[str, Any]) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """The tables of the store, their columns declared once.
 
 ``scores.parquet`` in a score cell's folder has a row an image; ``rows.parquet`` in an attack cell's folder a row an
-image and budget; the frames of a whole study are made from records, one row a cell.
+image and budget, in the audit cell's a row an image and shortcut baseline; the frames of a whole study are made from
+records, one row a cell.
 """
 
 from __future__ import annotations
@@ -55,6 +56,16 @@ ATTACKS = (
     Column("linf", pa.float32(), "largest change of a pixel, in pixel units"),
 )
 """What every attack's rows have; an attack may add columns of its own."""
+
+AUDITS = (
+    Column("image", pa.string(), "content digest of the image"),
+    Column("label", pa.int8(), "1 = fake"),
+    Column("generator", pa.string(), "the image's generator, or the source of a real image"),
+    Column("against", pa.string(), "the fake generator whose shortcut baseline scored the image"),
+    Column("fold", pa.int8(), "the fold that the image was held out in"),
+    Column("score", pa.float64(), "P(fake) by trivial facts alone, 0 to 1"),
+)
+"""The rows of an audit: one an image and fake generator that it was measured for."""
 
 TAGS = tuple(field.name for field in fields(Tags))
 RESULTS = (*TAGS, "cell", "model")

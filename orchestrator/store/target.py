@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,15 +23,24 @@ class Target:
         uri: of a tracking server or a database.
         experiment, study: names.
         storage: the storage folder.
+        data: the folders of the study's images.
     """
 
     uri: str
     experiment: str
     study: str
     storage: Path
+    data: tuple[Path, ...] = ()
 
     @classmethod
-    def of(cls, study: str, storage: Path, uri: str | None = None, experiment: str | None = None) -> Target:
+    def of(
+        cls,
+        study: str,
+        storage: Path,
+        uri: str | None = None,
+        experiment: str | None = None,
+        data: Iterable[Path] = (),
+    ) -> Target:
         """The target a study means: by default a database in its storage, and an experiment of its name.
 
         Raises:
@@ -46,7 +56,8 @@ class Target:
                 value=without_password(uri),
                 fix="leave it out, or use http(s)://host:port, sqlite:///path or postgresql://…",
             )
-        return cls(uri=uri, experiment=experiment or study, study=study, storage=storage)
+        folders = tuple(folder.absolute() for folder in data)
+        return cls(uri=uri, experiment=experiment or study, study=study, storage=storage, data=folders)
 
     @property
     def artifacts(self) -> str | None:

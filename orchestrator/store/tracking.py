@@ -20,15 +20,29 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from orchestrator.plan.cells import Cell, CellId, Tags
+from orchestrator.plan.cells import Cell, CellId, Reading, Tags
 from orchestrator.store.artifacts import Artifacts
 from orchestrator.store.records import Record, Status
-from orchestrator.store.run_view import Point, curve, ended, identity, mark, marks, outcome, parameters, points, step_of
+from orchestrator.store.run_view import (
+    Point,
+    curve,
+    ended,
+    identity,
+    images_counts,
+    images_name,
+    images_source,
+    mark,
+    marks,
+    outcome,
+    parameters,
+    points,
+    step_of,
+)
 from orchestrator.store.target import Target
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import DatasetInput, Run
 
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -101,7 +115,7 @@ class CellRuns:
             child = self._known().get(cell.id)
             if child is None or not child.live:
                 tags = {**identity(cell, self._tags.get(cell.id)), "status": "running"}
-                child = self._create(cell.id, cell.name, tags, time())
+                child = self._create(cell.id, cell.name, tags, time(), cell.reads)
                 self._log(child, params=parameters(cell.params))
             step = step_of(row, len(child.steps))
             if step not in child.steps:
@@ -119,7 +133,7 @@ class CellRuns:
                 self._log(child, points(record, child.steps), tags=tags)
             else:
                 tags = {**identity(record, self._tags.get(record.cell)), **tags}
-                child = self._create(record.cell, record.name, tags, record.started or time())
+                child = self._create(record.cell, record.name, tags, record.started or time(), record.reads)
                 self._log(child, points(record), parameters(record.params))
             self._attach(child, record)
             self._client.set_terminated(child.run, _STATUS[record.status], _milliseconds(ended(record) or time()))
@@ -202,7 +216,9 @@ class CellRuns:
             if not token:
                 return
 
-    def _create(self, cell: CellId, name: str, tags: Mapping[str, str], started: float) -> _Child:
+    def _create(
+        self, cell: CellId, name: str, tags: Mapping[str, str], started: float, reads: Sequence[Reading]
+    ) -> _Child:
         # What a killed driver or an earlier attempt left would mix two curves in one chart.
         if left := self._known().pop(cell, None):
             self._client.delete_run(left.run)
@@ -213,7 +229,16 @@ class CellRuns:
         run = self._client.create_run(self._experiment, _milliseconds(started), tags, name)
         child = _Child(run.info.run_id, live=True)
         self._known()[cell] = child
+        if reads:
+            self._client.log_inputs(child.run, [self._input(reading) for reading in reads])
         return child
+
+    def _input(self, reading: Reading) -> DatasetInput:
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        name, source = images_name(reading), images_source(self._target.data)
+        dataset = Dataset(name, reading.digest, "local", source, profile=images_counts(reading))
+        return DatasetInput(dataset, [InputTag("mlflow.data.context", reading.role)])
 
     def _log(
         self,

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, StringConstraints
@@ -15,7 +15,8 @@ from trainables.errors import InputError, nearest
 
 T = TypeVar("T", bound=tuple[Hashable, ...] | str)
 
-Slug = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
+SLUG = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+Slug = Annotated[str, StringConstraints(pattern=SLUG, max_length=80)]
 """A name that is safe as a folder, an MLflow experiment and a part of a cell's name."""
 
 
@@ -58,14 +59,31 @@ def without_password(text: str) -> str:
     return re.sub(r"(://[^/\s:@]*):[^/\s@]+@", r"\1:***@", text)
 
 
-def _names_or_all(value: Any) -> Any:
-    if value == "all" or (isinstance(value, list | tuple) and value and all(isinstance(v, str) for v in value)):
-        return value
-    if value in ([], ()):
-        raise InputError("an empty list selects nothing", fix="write `all`, or list names")
-    fix = f"write [{value}]" if isinstance(value, str) else None
-    raise InputError("must be `all` or a list of names", value=value, fix=fix)
+def _names_or(*words: str) -> Callable[[Any], Any]:
+    """A check that lets pass one of these words, or a list of names that is not empty."""
+
+    def check(value: Any) -> Any:
+        if value in words or (isinstance(value, list | tuple) and value and all(isinstance(v, str) for v in value)):
+            return value
+        if value in ([], ()):
+            raise InputError("an empty list selects nothing", fix="write `all`, or list names")
+        fix = f"write [{value}]" if isinstance(value, str) else None
+        raise InputError(f"must be {', '.join(f'`{word}`' for word in words)} or a list of names", value=value, fix=fix)
+
+    return check
 
 
-Names = Annotated[Literal["all"] | tuple[str, ...], BeforeValidator(_names_or_all), AfterValidator(distinct)]
+Names = Annotated[Literal["all"] | tuple[str, ...], BeforeValidator(_names_or("all")), AfterValidator(distinct)]
 """``all``, or at least one name, each once."""
+
+Reals = Annotated[
+    Literal["all", "own"] | tuple[str, ...],
+    BeforeValidator(_names_or("all", "own")),
+    AfterValidator(distinct),
+]
+"""``all``, ``own``, or at least one name, each once."""
+
+
+def one_or_several(value: Any) -> Any:
+    """A list of things; one thing alone is a list of one."""
+    return value if isinstance(value, list | tuple) else (value,)

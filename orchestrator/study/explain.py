@@ -10,12 +10,16 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from orchestrator.study.checks import SLUG
 from orchestrator.study.model import Choice, Study
 from orchestrator.study.source import KeyPath, Source
+from trainables.composing import Part
 from trainables.errors import InputError, nearest
 from trainables.registry import REGISTRIES
 
 LONGEST_VALUE = 120
+MOVED = {"image": "preprocess:"}
+"""Keys of earlier versions, and what is written today."""
 
 
 def explain(error: ValidationError, source: Source) -> InputError:
@@ -49,23 +53,34 @@ def _words(details: ErrorDetails, source: Source) -> tuple[str, str | None]:
     found, context = details["input"], details.get("ctx", {})
     match details["type"]:
         case "extra_forbidden":
-            return "unknown key", _place_of(str(details["loc"][-1]), _level(details["loc"][:-1], source.values))
+            *above, key = source.written(details["loc"])
+            return "unknown key", _place_of(str(key), _level(above, source.values))
         case "missing":
             return "this key is required", f"add `{details['loc'][-1]}:`"
         case _ if found is None:
             return "the key has no value", "give it one, or delete the line"
         case "tuple_type":
             return "must be a list", f"write [{found}]" if isinstance(found, str | int | float) else None
-        case "model_type" | "model_attributes_type" | "dict_type":
-            return "must be a mapping of keys to values", None
-        case "literal_error":
+        case "model_type" | "model_attributes_type" | "dict_type" | "mapping_type":
+            return "must be a mapping of keys to values", _keys_fix(
+                _level(source.written(details["loc"]), source.values)
+            )
+        case "literal_error" | "enum":
             return "not one of the choices", _choices(found, str(context.get("expected", "")))
-        case "string_pattern_mismatch":
+        case "union_tag_invalid":
+            return f"unknown {context['discriminator']}", _choices(context["tag"], context["expected_tags"])
+        case "union_tag_not_found":
+            return f"the mapping has no {context['discriminator']}", None
+        case "string_pattern_mismatch" if context["pattern"] == SLUG:
             return "not a safe name", "letters, digits, `.`, `_` and `-`, the first a letter or a digit"
         case "too_short":
             return "must not be empty", "list at least one"
         case _:
-            return re.sub(r"^(Input|Value) should", "must", details["msg"]), None
+            return re.sub(r"^(Input|Value|String) should", "must", details["msg"]), None
+
+
+def _keys_fix(level: Mapping[str, Any]) -> str | None:
+    return f"its keys are {', '.join(level)}" if level else None
 
 
 def _choices(found: object, expected: str) -> str:
@@ -90,11 +105,18 @@ def _keys_of(annotation: Any, values: Any = None) -> Mapping[str, Any]:
     model = _model_in(annotation)
     if model is None:
         return {}
-    keys = {name: field.annotation for name, field in model.model_fields.items()}
-    if issubclass(model, Choice) and keys.pop("config"):
+    keys = _fields(model)
+    if issubclass(model, Choice | Part) and keys.pop("config"):
         entry = REGISTRIES[model.room].get(str(values.get("kind"))) if isinstance(values, dict) else None
-        keys.update({name: field.annotation for name, field in entry.config.model_fields.items()} if entry else {})
+        keys.update(_fields(entry.config) if entry else {})
+        keys.update(dict.fromkeys(model.only_in_file))
+        keys = {name: keys[name] for name in keys if name not in model.elsewhere}
     return keys
+
+
+def _fields(model: type[BaseModel]) -> dict[str, Any]:
+    """The keys of a model as a file has them, with the types of their values."""
+    return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
@@ -106,6 +128,10 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 
 def _place_of(key: str, level: Mapping[str, Any]) -> str:
     """Where an unknown key should have been: one level down, or under a similar name."""
+    if key in MOVED:
+        return f"write `{MOVED[key]}` at the top of the study"
+    if key in Study.model_fields and key not in level:
+        return f"write `{key}` at the top of the study, not here"
     below = [name for name, annotation in level.items() if key in _keys_of(annotation)]
     if below and not get_close_matches(key, level, n=1, cutoff=0.8):
         return " or ".join(f"write it under `{name}`" if name == below[0] else f"`{name}`" for name in below)

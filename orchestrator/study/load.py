@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from orchestrator.study.explain import explain
-from orchestrator.study.model import Study, Tracking
+from orchestrator.study.model import LayoutChoice, Study, Tracking
 from orchestrator.study.source import read
 from trainables.errors import InputError
 
@@ -61,7 +61,9 @@ def require_files(study: Study) -> None:
 
 
 def anchored(model: M, folder: Path) -> M:
-    """The same model with every relative path in it taken from ``folder``."""
+    """The same model with every relative path in it taken from ``folder``; but a layout's, from its data folder."""
+    if isinstance(model, LayoutChoice):
+        return model
     base = folder.resolve()
     changes = {name: _anchored(value, base) for name, value in model}
     if isinstance(model, Tracking):

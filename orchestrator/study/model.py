@@ -14,14 +14,28 @@ from pydantic import (
     NonNegativeInt,
     PositiveInt,
     SerializeAsAny,
+    TypeAdapter,
     field_serializer,
     model_serializer,
     model_validator,
 )
 
-from orchestrator.study.checks import Names, Slug, distinct, known, local_folder, tracking_address, without_password
+from orchestrator.study.checks import (
+    Names,
+    Reals,
+    Slug,
+    distinct,
+    known,
+    local_folder,
+    one_or_several,
+    tracking_address,
+    without_password,
+)
 from orchestrator.study.inputs import parameters
+from orchestrator.study.sweep import SWEEP, expanded
+from trainables.composing import check_alone
 from trainables.contract import Config
+from trainables.data.choosing import Choosing
 from trainables.data.preprocess import Preprocess
 from trainables.data.splits import Fractions
 from trainables.errors import InputError
@@ -37,11 +51,14 @@ class Choice(Config):
 
     Attributes:
         kind: the member's registry name.
-        name: what tables call it, to tell variants of one member apart; its kind if not given.
+        name: what tables call it, to tell variants of one member apart; its kind if not given, and of a composition
+            the kinds of its methods.
         config: the member's parameters, defaults filled in.
     """
 
     room: ClassVar[str]
+    only_in_file: ClassVar[tuple[str, ...]] = ()
+    elsewhere: ClassVar[tuple[str, ...]] = ()
 
     kind: str
     name: Slug
@@ -51,6 +68,11 @@ class Choice(Config):
     def entry(self) -> Entry:
         """The registry's line of this member."""
         return find(self.room, self.kind)
+
+    @property
+    def version(self) -> int:
+        """Of the code that computes the member's result."""
+        return self.entry.version + self.config.revision
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -72,7 +94,8 @@ class Choice(Config):
         if not isinstance(kind, str):
             raise InputError("the mapping has no `kind`", value=value, fix="add `kind: <name>`: `orchestrator list`")
         own = {key: given.pop(key) for key in cls.model_fields if key in given}
-        return {"name": kind, **own, "kind": kind, "config": find(cls.room, kind).config.model_validate(given)}
+        config = find(cls.room, kind).config.model_validate(given)
+        return {"name": config.title or kind, **own, "kind": kind, "config": config}
 
     @model_serializer
     def _flat(self) -> dict[str, Any]:
@@ -87,9 +110,17 @@ class DetectorChoice(Choice):
 class AdaptationChoice(Choice):
     room = "adaptations"
 
+    @model_validator(mode="after")
+    def _can_be_alone(self) -> AdaptationChoice:
+        check_alone(self.kind)
+        return self
+
 
 class CorruptionChoice(Choice):
+    """A corruption. In a file, ``{kind: jpeg, sweep: preset}`` stands for one choice at every severity."""
+
     room = "corruptions"
+    only_in_file = (SWEEP,)
 
 
 class AttackChoice(Choice):
@@ -136,6 +167,32 @@ def _distinct_choices(choices: tuple[C, ...]) -> tuple[C, ...]:
     return choices
 
 
+def _with_every_severity(entries: Any) -> Any:
+    """The corruptions of a file, each sweep as its choices; an error is told where the file has the entry."""
+    if not isinstance(entries, list | tuple):
+        return entries
+    groups = _WRITTEN_CORRUPTIONS.validate_python(entries)
+    owners = [position for position, group in enumerate(groups) for _ in group]
+    try:
+        return _distinct_choices(tuple(choice for group in groups for choice in group))
+    except InputError as error:
+        position, _, key = str(error.where).partition(".")
+        owner = owners[int(position)]
+        swept = isinstance(entries[owner], dict) and SWEEP in entries[owner]
+        raise error.at(f"{owner}.{SWEEP if swept else key}".rstrip(".")) from None
+
+
+_WRITTEN_CORRUPTIONS: TypeAdapter[tuple[tuple[CorruptionChoice, ...], ...]] = TypeAdapter(
+    tuple[
+        Annotated[
+            tuple[CorruptionChoice, ...],
+            BeforeValidator(lambda entry: expanded(entry, CorruptionChoice.model_validate)),
+        ],
+        ...,
+    ]
+)
+
+
 def _with_source_only(choices: tuple[AdaptationChoice, ...]) -> tuple[AdaptationChoice, ...]:
     """The adaptations with ``source_only`` among them: everything else is compared with it."""
     for position, choice in enumerate(choices):
@@ -156,26 +213,45 @@ Adaptations = Annotated[
 ]
 
 
-class Data(Config):
-    """Where the images are, and how they are divided.
+class LayoutChoice(Choice):
+    """How a data folder lies on disk."""
+
+    room = "layouts"
+
+
+class DataFolder(Choosing):
+    """A folder of images, and what the study takes of it.
 
     Attributes:
-        root: a folder with ``real/<source>/…`` and ``fake/<generator>/…``; relative to the study's file.
+        root: the folder; relative to the study's file.
+        layout: how its images lie in it; recognised from the tree if not given.
         benchmark: a preset of the procedural benchmark; ``run`` makes it at ``root`` when that is absent.
-        splits: shares of the five splits, where the folder's manifest does not fix them.
-        train_reals, test_reals: the real sources of the source domain, and those of every target.
-        unusable: what to do about files that are no usable image: ``refuse`` to start, or ``skip`` them and list
-            them in the report. They are never replaced.
-        cache: folder for decoded images on each node; in the storage if not given.
     """
 
     root: Folder
+    generators: Names = "all"
+    channels: Names = "all"
+    layout: LayoutChoice | None = None
     benchmark: Literal["smoke", "demo", "ranking", "private"] | None = None
-    splits: Fractions = Fractions()
-    train_reals: Names = "all"
-    test_reals: Names = "all"
-    unusable: Literal["refuse", "skip"] = "refuse"
-    cache: Folder | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_more_than_a_path(cls, given: Any) -> Any:
+        if isinstance(given, str):
+            raise InputError("must be a mapping with `root`", value=given, fix=f"write {{root: {given}}}")
+        return given
+
+
+class Cache(Config):
+    """Decoded images on each node.
+
+    Attributes:
+        folder: in the storage if not given; on a cluster rather a fast local disk.
+        gigabytes: image sets that would take more are decoded again whenever they are read.
+    """
+
+    folder: Folder | None = None
+    gigabytes: float = Field(default=100, ge=0)
 
 
 class Resources(Config):
@@ -218,6 +294,7 @@ class StageResources(Config):
     """Resources by stage; a stage that is not named uses ``default``. Scoring rides with the model's stage."""
 
     default: Resources = Resources()
+    audit: Resources | None = None
     train: Resources | None = None
     adapt: Resources | None = None
     attack: Resources | None = None
@@ -251,7 +328,13 @@ class Study(BaseModel):
 
     Attributes:
         name: of the study; folders and the MLflow experiment carry it.
-        data, image: the images, and the one way they are made into squares of pixels.
+        data: one folder of images, or a list of several that are joined.
+        splits: shares of the splits, where a folder's layout does not fix them.
+        overlap: what to do where a layout's own splits share images, or nearly equal ones: ``refuse`` to start, or
+            ``drop`` the copies outside the test split and list them in the report.
+        preprocess: the one way in which images are made into squares of pixels.
+        train_reals, test_reals: the real sources of the source domain, and those of every target: ``all``, names, or
+            ``own``: those that came with the generator's fakes.
         detectors, adaptations: what is compared. ``source_only`` is always part of the grid, listed or not.
         train_generators: fakes that a detector is trained on, each against all real sources; or ``all``.
         test_generators: fakes that every detector is tested on and adapted to; ``all`` in the data.
@@ -261,25 +344,31 @@ class Study(BaseModel):
         selection: the rule that picks the checkpoint of a training or an adaptation.
         resources: cpus, gpus and workers of a cell.
         storage: folder of the ledger, checkpoints, scores, reports and the MLflow database.
+        cache: decoded images.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
     name: Slug
     description: str = ""
-    data: Data
-    image: Preprocess = Preprocess()
+    data: Annotated[tuple[DataFolder, ...], BeforeValidator(one_or_several), Field(min_length=1)]
+    splits: Fractions = Fractions()
+    overlap: Literal["refuse", "drop"] = "refuse"
+    preprocess: Preprocess = Preprocess()
+    train_reals: Reals = "all"
+    test_reals: Reals = "all"
     detectors: Annotated[tuple[DetectorChoice, ...], Field(min_length=1), AfterValidator(_distinct_choices)]
     train_generators: Names
     test_generators: Names = "all"
     adaptations: Adaptations = ()
     seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1), AfterValidator(distinct)] = (0,)
-    corruptions: Annotated[tuple[CorruptionChoice, ...], AfterValidator(_distinct_choices)] = ()
+    corruptions: Annotated[tuple[CorruptionChoice, ...], BeforeValidator(_with_every_severity)] = ()
     attacks: Annotated[tuple[AttackChoice, ...], AfterValidator(_distinct_choices)] = ()
     analyses: Annotated[tuple[AnalysisChoice, ...], AfterValidator(_distinct_choices)] = ()
     selection: Literal["source_val"] = "source_val"
     resources: StageResources = StageResources()
     storage: Folder = Path("../results")
+    cache: Cache = Cache()
     tracking: Tracking = Tracking()
 
     @model_validator(mode="after")

@@ -13,6 +13,8 @@ from trainables.errors import InputError, nearest
 
 KeyPath = Sequence[str | int]
 """Keys and positions from the top of the file to a value: ``("adaptations", 2, "weight")``."""
+WRONG_KEY = "[key]"
+"""What pydantic puts after a key that a mapping may not have."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,30 @@ class Source:
 
     def where(self, keys: KeyPath) -> str:
         """``studies/demo.yaml:14: adaptations.2.weight``, for a message; the nearest line that is in the file."""
+        keys = self.written(keys)
         place = f"{self.path}:{self.line(keys)}" if self.tree else str(self.path)
         return ": ".join([place, ".".join(map(str, keys))]) if keys else place
+
+    def written(self, keys: KeyPath) -> KeyPath:
+        """The same place as the file has it.
+
+        Left out are steps of the model that are no key of the file: the position of a thing that stands alone where a
+        list may be, the kind by which one of several models was chosen, the mark of a key that is itself wrong. The
+        last key may be one that the file lacks, and should have.
+        """
+        value, kept = self.values, list[str | int]()
+        for position, key in enumerate(keys):
+            there = key in value if isinstance(value, dict) else isinstance(value, list) and key in range(len(value))
+            should_be = position == len(keys) - 1 and isinstance(key, str) and key != WRONG_KEY
+            if there or (should_be and isinstance(value, dict)):
+                kept.append(key)
+            value = value[key] if there else value
+        return tuple(kept)
 
     def line(self, keys: KeyPath) -> int:
         """The line of a key, counted from 1; of the nearest one above it if it is not in the file."""
         node, line = self.tree, 1
-        for key in keys:
+        for key in self.written(keys):
             step = _step(node, key)
             if step is None:
                 break

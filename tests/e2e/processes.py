@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -35,9 +36,9 @@ def orchestrator(*words: object) -> Iterator[subprocess.Popen[str]]:
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of a process that comes to its end."""
+    """Exit code, standard output and standard error of a process that ends, but for the count of images it read."""
     printed, errors = process.communicate(timeout=SECONDS)
-    return process.returncode, printed, errors
+    return process.returncode, printed, re.sub(r"^reading images: .*\n", "", errors, flags=re.MULTILINE)
 
 
 def run(*words: object) -> tuple[int, str, str]:

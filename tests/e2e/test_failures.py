@@ -45,10 +45,11 @@ def test_failures_are_results_and_the_mended_ones_are_run_again(tmp_path, small_
     assert len(below) == 6
     assert {name for name in status if status[name] is Status.FAILED} == {HASTY, SPOILT}
     assert {name for name in status if status[name] is Status.BLOCKED} == below
-    assert len([name for name in status if status[name] is Status.DONE]) == 4
+    assert len([name for name in status if status[name] is Status.DONE]) == 5
+    assert status["audit"] is Status.DONE
     assert f"FAILED {HASTY}: DivergedError: the loss is not finite in epoch 1" in printed
     assert f"FAILED {SPOILT}: FileExistsError: " in printed
-    assert "4 done, 2 failed, 6 blocked; 6 cells run" in printed
+    assert "5 done, 2 failed, 6 blocked; 7 cells run" in printed
     assert "Traceback" in records[HASTY].failure.traceback
     assert "fit.py" in records[HASTY].failure.traceback
     page = campaign.report_page.read_text()
@@ -60,14 +61,14 @@ def test_failures_are_results_and_the_mended_ones_are_run_again(tmp_path, small_
     code, printed, _ = run(file)
 
     assert code == 1
-    assert "4 done, 2 failed, 6 blocked; 0 cells run" in printed
+    assert "5 done, 2 failed, 6 blocked; 0 cells run" in printed
 
     in_the_way.unlink()
     code, printed, _ = run(file, "--retry-failed", "--executor", "serial")
 
     after = ledger(campaign.storage)
     assert code == 1
-    assert "6 done, 1 failed, 5 blocked; 3 cells run" in printed
+    assert "7 done, 1 failed, 5 blocked; 3 cells run" in printed
     assert (after[SPOILT].status, after[SPOILT].attempt) == (Status.DONE, 2)
     assert (after[HASTY].status, after[HASTY].attempt) == (Status.FAILED, 2)
     assert all(after[name] == record for name, record in records.items() if record.status is Status.DONE)

@@ -21,7 +21,7 @@ STUDY = {
     "test_generators": ["bilinear"],
     "adaptations": ["recalibrate"],
 }
-CELLS = 4
+CELLS = 5
 DEAD = "http://127.0.0.1:9"
 
 
@@ -46,8 +46,8 @@ def timeless(content: dict[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in figures.items() if "second" not in key}
 
     return {
-        cell: (status, name, params, kept(metrics), set(tags), kept(curves))
-        for cell, (status, name, params, metrics, tags, curves) in content.items()
+        cell: (status, name, params, kept(metrics), set(tags), kept(curves), inputs)
+        for cell, (status, name, params, metrics, tags, curves, inputs) in content.items()
     }
 
 
@@ -56,6 +56,7 @@ def runs(file: Path) -> Runs:
     found = Runs(Campaign.open(file).target)
     assert (len(found.parents), len(found.cells), found.count) == (1, CELLS, CELLS + 1)
     assert {child.data.tags["mlflow.parentRunId"] for child in found.cells.values()} == {found.parents[0].info.run_id}
+    assert {len(found.inputs(cell)) for cell in found.cells} == {1, 2}  # an adaptation reads a source and a target
     return found
 
 
@@ -76,7 +77,7 @@ def test_a_run_without_its_server_goes_on_and_is_filled_in_later_as_if_it_had_be
 
 def test_an_emptied_database_is_filled_again_as_it_was_mirrored_live(live):
     before = runs(live).content()
-    assert [len(curves["epoch/loss"]) for *_, curves in before.values() if "epoch/loss" in curves] == [2]
+    assert [len(curves["epoch/loss"]) for *_, curves, _ in before.values() if "epoch/loss" in curves] == [2]
 
     assert call("report", live, "--replay-tracking").exit_code == 0
     assert runs(live).content() == before

@@ -68,8 +68,8 @@ class ImageSpec:
 
 def image_specs(preset: Preset) -> Iterator[ImageSpec]:
     """Every image of a benchmark; cameras take turns, so that each has its equal share."""
-    for split in Split:
-        cameras = preset.cameras[split]
+    for split in (split for split in Split if split in preset.fakes):
+        cameras = preset.cameras.get(split, preset.cameras[Split.TRAIN])  # `fusion`: more to train on
         for generator in (None, *sorted(preset.generators)):
             count = preset.fakes[split] if generator else preset.real_count(split)
             for index in range(count):

@@ -67,7 +67,7 @@ class Preset(Config):
 _DEMO_COUNTS = {Split.TRAIN: 400, Split.VAL: 100, Split.ADAPT: 200, Split.FEW: 20, Split.TEST: 200}
 _SMOKE_COUNTS = {Split.TRAIN: 64, Split.VAL: 24, Split.ADAPT: 32, Split.FEW: 8, Split.TEST: 32}
 _RANKING_COUNTS = {Split.TRAIN: 400, Split.VAL: 100, Split.ADAPT: 20, Split.FEW: 20, Split.TEST: 200}
-_BOTH_CAMERAS: dict[Split, tuple[str, ...]] = dict.fromkeys(Split, ("compact", "reflex"))
+_BOTH_CAMERAS: dict[Split, tuple[str, ...]] = dict.fromkeys(_DEMO_COUNTS, ("compact", "reflex"))
 _HELD_OUT_CAMERA = {**_BOTH_CAMERAS, **dict.fromkeys((Split.ADAPT, Split.FEW, Split.TEST), ("phone",))}
 
 _DEMO = Preset(

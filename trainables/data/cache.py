@@ -2,59 +2,58 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import math
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from trainables.data.decode import UnusableImageError, decode
 from trainables.data.preprocess import Preprocess
 from trainables.data.sets import ImageSet
 from trainables.data.stack import open_pixels
-from trainables.data.threads import map_in_threads
+from trainables.data.stream import Stream
 from trainables.errors import InputError
-from trainables.writing import atomic_file, remove_temporaries, writing
+from trainables.prefetch import ahead
+from trainables.writing import FULL, atomic_file, remove_temporaries, writing
+
+_CHUNK = 64e6
+"""Bytes that are decoded while those before are written."""
 
 
-@dataclass(frozen=True, slots=True)
-class ImageFile:
-    """Where an image is, and the SHA-256 that its file must have."""
-
-    path: Path
-    digest: str
+def bytes_of(images: ImageSet, preprocess: Preprocess) -> int:
+    """What the set takes in the cache."""
+    return images.count * preprocess.views * preprocess.size**2 * 3
 
 
-def cached_pixels(
-    images: ImageSet, files: Sequence[ImageFile], preprocess: Preprocess, cache: Path
-) -> NDArray[np.uint8]:
-    """The set's pixels as a read-only memory map, (N, size, size, 3); decoded by the first process that asks.
+def cached_pixels(images: ImageSet, stream: Stream, cache: Path) -> NDArray[np.uint8]:
+    """The set's pixels as a read-only memory map, (N * views, size, size, 3); decoded by the first process that asks.
 
     The file's name is a hash of what determines its contents, so it never goes stale.
 
     Args:
         images: the set; its digest names the images and their order.
-        files: its files, in that order.
-        preprocess: how an image becomes a square.
+        stream: its pixels.
         cache: folder of the cache.
 
     Raises:
         InputError: a file has changed since it was indexed; the disk is full; the folder cannot be written.
     """
-    target = cache / f"{_key(images, preprocess)}.npy"
+    target = cache / f"{_key(images, stream.preprocess)}.npy"
     if not target.exists():
         with writing(cache):
             cache.mkdir(parents=True, exist_ok=True)
             with FileLock(target.with_suffix(".lock")):
                 if not target.exists():
                     remove_temporaries(cache, target.name)
-                    _build(target, files, preprocess)
+                    _build(target, images, stream)
     return open_pixels(target)
 
 
@@ -63,25 +62,44 @@ def _key(images: ImageSet, preprocess: Preprocess) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]
 
 
-def _build(target: Path, files: Sequence[ImageFile], preprocess: Preprocess) -> None:
-    shape = (len(files), preprocess.size, preprocess.size, 3)
-    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+def _build(target: Path, images: ImageSet, stream: Stream) -> None:
+    header = {"descr": "|u1", "fortran_order": False, "shape": stream.shape}
     # Written, not mapped: a full disk is an error when writing, and the end of the process when mapping.
-    with atomic_file(target) as temporary, temporary.open("wb") as file:
+    with (
+        atomic_file(target) as temporary,
+        _room_for(bytes_of(images, stream.preprocess), images, target.parent),
+        temporary.open("wb") as file,
+        ahead(_chunks(stream), depth=1) as chunks,
+    ):
         np.lib.format.write_array_header_1_0(file, header)
-        for chunk in map_in_threads(partial(_read, preprocess=preprocess), files):
-            file.write(np.stack(chunk).tobytes())
+        for pixels in chunks:
+            file.write(pixels.data)
         file.flush()
         os.fsync(file.fileno())
 
 
-def _read(file: ImageFile, preprocess: Preprocess) -> NDArray[np.uint8]:
+def _chunks(stream: Stream) -> Iterator[NDArray[np.uint8]]:
+    """The pixels in order, some whole images at a time."""
+    views = stream.preprocess.views
+    images = max(16, int(_CHUNK / (views * math.prod(stream.shape[1:]))))
+    for start in range(0, len(stream), images * views):
+        yield stream[start : start + images * views]
+
+
+@contextmanager
+def _room_for(needed: int, images: ImageSet, cache: Path) -> Iterator[None]:
+    """Within, the disk has room for so many bytes, or the user is told how many are missing and what to do."""
+    free = shutil.disk_usage(cache).free
     try:
-        data = file.path.read_bytes()
-        if hashlib.sha256(data).hexdigest() != file.digest:
-            raise InputError("the file has changed since the folder was indexed", fix="index the folder again")
-        return preprocess(decode(data).image)
-    except (InputError, UnusableImageError) as error:
-        raise InputError(getattr(error, "problem", str(error)), where=str(file.path)) from error
-    except FileNotFoundError as error:
-        raise InputError("the file is gone since the folder was indexed", where=str(file.path)) from error
+        if free < needed:
+            raise OSError(errno.ENOSPC, "too little free space")
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        found = f"{images.generator}/{images.split}: {needed / 1e9:.3g} GB are needed, {free / 1e9:.3g} GB were free"
+        fix = (
+            "set `cache.folder` to a larger disk, or lower `cache.gigabytes` (what goes beyond it is decoded whenever "
+            "it is read), or `preprocess.size`"
+        )
+        raise InputError("the disk is full", where=str(cache), value=found, fix=fix) from error

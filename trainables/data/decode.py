@@ -26,6 +26,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from trainables.data.jpeg import Tables, chroma_of, tables_of
+
 READER_VERSION = 1
 """Raised when the rule, or ``Preprocess``, gives other pixels: part of every image set's digest, so of every id."""
 
@@ -51,12 +53,17 @@ class Decoded:
         mode: of the file, as Pillow names it.
         format: of the file: ``JPEG``, ``PNG``…
         note: what was converted; empty if nothing was.
+        exif: whether the file carries EXIF tags.
+        tables, chroma: of JPEG, its quantisation tables and chroma subsampling; see ``trainables.data.jpeg``.
     """
 
     image: Image.Image = field(repr=False)
     mode: str
     format: str
     note: str
+    exif: bool = False
+    tables: Tables = field(default=(), repr=False)
+    chroma: str = ""
 
 
 def decode(data: bytes) -> Decoded:
@@ -76,9 +83,12 @@ def decode(data: bytes) -> Decoded:
         notes = [*_container_notes(file)]
         file.load()
         rgb, note = _to_rgb(file)
+        exif = bool(file.info.get("exif")) or "Raw profile type exif" in file.info
+        tables, chroma = tables_of(file), chroma_of(file)
     notes += [note] if note else []
     notes += ["16 bits a channel to 8"] if deep_colour else []
-    return Decoded(image=rgb, mode=mode, format=format_, note="; ".join(notes))
+    note = "; ".join(notes)
+    return Decoded(image=rgb, mode=mode, format=format_, note=note, exif=exif, tables=tables, chroma=chroma)
 
 
 @contextmanager
@@ -92,7 +102,9 @@ def _pillow_errors() -> Iterator[None]:
         raise UnusableImageError("not an image") from error
     except Image.DecompressionBombError as error:
         raise UnusableImageError("too large, perhaps a decompression bomb") from error
-    except (OSError, ValueError, SyntaxError, IndexError, TypeError, EOFError, KeyError, OverflowError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:
         raise UnusableImageError(f"damaged or cut short: {error}") from error
 
 
@@ -116,7 +128,7 @@ def _to_rgb(file: Image.Image) -> tuple[Image.Image, str]:
     if mode in _WITH_ALPHA or "transparency" in file.info:
         return _without_alpha(file)
     if mode == "RGB":
-        return file.copy(), ""
+        return file, ""
     if mode in _AS_THEY_ARE:
         return file.convert("RGB"), f"{_AS_THEY_ARE[mode]} to RGB"
     if mode in _OTHER_SPACES:

@@ -1,4 +1,4 @@
-"""The manifest of a data folder: one row a file, what it is, what it is for, and what is wrong with it."""
+"""The manifest of a study's images: one row an image, what it is, what it is for, and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from trainables.contract import Split
 from trainables.data.decode import READER_VERSION
@@ -17,61 +19,81 @@ from trainables.errors import InputError
 from trainables.writing import atomic_file
 
 COLUMNS = {
+    "folder": "int64",
     "path": "str",
+    "offset": "int64",
     "label": "int64",
     "generator": "str",
     "family": "str",
     "source": "str",
+    "partner": "str",
+    "channel": "str",
+    "part": "str",
     "group": "str",
     "split": "str",
     "digest": "str",
+    "pixels": "str",
+    "perceptual": "str",
     "width": "int64",
     "height": "int64",
     "mode": "str",
     "format": "str",
+    "quality": "int64",
+    "chroma": "str",
+    "exif": "int64",
     "bytes": "int64",
+    "red": "float64",
+    "green": "float64",
+    "blue": "float64",
+    "detail": "float64",
     "modified": "int64",
     "note": "str",
     "problem": "str",
 }
-"""Columns and types, in order.
+"""Columns and types, in order: those of ``Found`` and of ``Facts``, and
 
-path: of the file below the root, with forward slashes. label: 0 real, 1 fake. generator: the folder's name.
-family: ``real``, ``gan``, ``dm`` or ``fake``. source: where a real image, or what a fake learned from, is from.
-group: images that must not be divided between splits. digest: SHA-256 of the file's bytes. width, height, mode,
-format: as stored; 0 and empty if it could not be read. modified: nanoseconds since 1970. note: what is converted
-on reading. problem: why the file cannot be used, empty if it can.
+folder: position of the image's data folder in ``Manifest.roots``. generator, family: by the study's names. group:
+images that must not be divided between splits. split: what the image is for. problem: why the file cannot be used,
+or why it is left out of the study; empty if it is used.
 """
+
+
+_IMAGE = ["generator", "pixels"]
+"""Files that agree in these are one image."""
 
 
 @dataclass(frozen=True, eq=False)
 class Manifest:
-    """The images of a folder.
+    """The images of a study.
 
     Args:
-        root: the folder.
-        frame: one row a file, ordered by path, of the columns in ``COLUMNS``.
+        roots: the data folders.
+        frame: one row an image, ordered by folder and path, of the columns in ``COLUMNS``.
+        not_taken: how many more images the folders have, which the study does not take.
     """
 
-    root: Path
+    roots: tuple[Path, ...]
     frame: pd.DataFrame
+    not_taken: int = 0
 
     @cached_property
     def usable(self) -> pd.DataFrame:
-        """The rows of images that are used, each content once, ordered by digest."""
-        rows = self.frame[self.frame["problem"] == ""]
-        return rows.drop_duplicates("digest").sort_values("digest", ignore_index=True)
+        """The rows of images that are used, each once in its generator, ordered by digest."""
+        there = np.flatnonzero((self.frame["problem"] == "").to_numpy())
+        rows = there[np.argsort(self.frame["digest"].to_numpy(object)[there], kind="stable")]
+        again = self.frame[_IMAGE].take(rows).duplicated().to_numpy()
+        return self.frame.take(rows[~again]).reset_index(drop=True)
 
     @property
     def problems(self) -> pd.DataFrame:
-        """The rows of files that cannot be used."""
+        """The rows of files that cannot be used, or are left out."""
         return self.frame[self.frame["problem"] != ""]
 
     @property
     def duplicates(self) -> pd.DataFrame:
-        """The rows of usable files whose bytes are those of an earlier one of the same set; they count once."""
+        """The rows of usable files that show the very pixels of another file of their generator; they count once."""
         rows = self.frame[self.frame["problem"] == ""]
-        return rows[rows.duplicated("digest")]
+        return rows[rows.sort_values("digest", kind="stable").duplicated(_IMAGE).reindex(rows.index)]
 
     @property
     def notes(self) -> pd.DataFrame:
@@ -80,13 +102,28 @@ class Manifest:
 
     def sets(self) -> tuple[ImageSet, ...]:
         """The image sets, reals first, ordered by generator and split; unusable files are in none."""
-        return tuple(_set_of(rows) for _, rows in self.usable.groupby(["label", "generator", "split"], sort=True))
+        rows = self.usable[["label", "generator", "split", "family", "partner", "digest"]]
+        partners = rows[rows["label"] == 0].groupby("generator")["partner"].agg(["nunique", "first"])
+        own = partners["first"].where(partners["nunique"] == 1, "")
+        return tuple(
+            _set_of(part, own.get(generator, ""))
+            for (_, generator, _), part in rows.groupby(["label", "generator", "split"], sort=True)
+        )
+
+    def rows(self, generator: str, split: Split) -> pd.DataFrame:
+        """The rows of one image set, in the order of its images: by digest."""
+        places = self._places.get((generator, split.value))
+        return self.usable.iloc[[] if places is None else places]
+
+    @cached_property
+    def _places(self) -> dict[tuple[str, str], NDArray[np.int64]]:
+        return self.usable.groupby(["generator", "split"]).indices  # type: ignore[return-value]
 
     def summary(self) -> pd.DataFrame:
         """How many usable images each generator has in each split, one row a generator, and how many files are not."""
         splits = [split.value for split in Split]
         index = ["label", "family", "generator"]
-        counts = self.usable.pivot_table(index=index, columns="split", values="path", aggfunc="count", fill_value=0)
+        counts = self.usable.groupby([*index, "split"]).size().unstack("split", fill_value=0)
         counts = counts.reindex(columns=splits, fill_value=0)
         unusable = self.problems.groupby(index).size()
         rows = counts.index.union(unusable.index)
@@ -94,14 +131,12 @@ class Manifest:
 
     def fitting(self, preprocess: Preprocess) -> Manifest:
         """The manifest in which an image that is smaller than the crop counts as unusable."""
-        columns = (self.frame[name] for name in ("problem", "width", "height"))
-        problems = [known or preprocess.problem(width, height) for known, width, height in zip(*columns, strict=True)]
-        return replace(self, frame=self.frame.assign(problem=pd.Series(problems, self.frame.index, dtype="str")))
+        return replace(self, frame=self.frame.assign(problem=problems_with(self.frame, preprocess)))
 
     def save(self, path: Path) -> None:
         """Write it as Parquet, whole or not at all."""
-        frame = self.frame.copy()
-        frame.attrs = {"root": str(self.root), "reader": READER_VERSION}
+        frame = self.frame.copy(deep=False)
+        frame.attrs = {"roots": list(map(str, self.roots)), "not_taken": self.not_taken, "reader": READER_VERSION}
         with atomic_file(path) as temporary:
             frame.to_parquet(temporary, index=False)
 
@@ -115,13 +150,24 @@ class Manifest:
         fix = "remove it: it is made again"
         try:
             frame = pd.read_parquet(path)
-            root, reader = Path(frame.attrs["root"]), frame.attrs["reader"]
-            manifest = Manifest(root=root, frame=typed(frame[list(COLUMNS)]))
+            said = dict(frame.attrs)
+            roots, not_taken, reader = tuple(map(Path, said["roots"])), said["not_taken"], said["reader"]
+            manifest = Manifest(roots, typed(frame[list(COLUMNS)]), not_taken)
         except (OSError, ValueError, KeyError) as error:
-            raise InputError("not an index of images", where=str(path), value=str(error), fix=fix) from error
+            raise InputError("not a manifest of images", where=str(path), value=str(error), fix=fix) from error
         if reader != READER_VERSION:
-            raise InputError("this index is of another version", where=str(path), value=reader, fix=fix)
+            raise InputError("this manifest is of another version", where=str(path), value=reader, fix=fix)
         return manifest
+
+
+def problems_with(frame: pd.DataFrame, preprocess: Preprocess) -> pd.Series[str]:
+    """Why each image cannot be used; blank if it can. Of many images few have a size of their own."""
+    numbers, sizes = pd.MultiIndex.from_frame(frame[["width", "height"]]).factorize()
+    told = np.array([preprocess.problem(int(width), int(height)) for width, height in sizes], dtype=object)
+    known = frame["problem"]
+    if not told.any():
+        return known
+    return known.mask(known == "", pd.Series(told[numbers], frame.index, dtype="str"))
 
 
 def typed(frame: pd.DataFrame) -> pd.DataFrame:
@@ -129,7 +175,7 @@ def typed(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.reindex(columns=list(COLUMNS)).astype(COLUMNS).reset_index(drop=True)
 
 
-def _set_of(rows: pd.DataFrame) -> ImageSet:
+def _set_of(rows: pd.DataFrame, partner: str) -> ImageSet:
     first = rows.iloc[0]
     return ImageSet(
         generator=first["generator"],
@@ -137,6 +183,7 @@ def _set_of(rows: pd.DataFrame) -> ImageSet:
         label=int(first["label"]),
         split=Split(first["split"]),
         count=len(rows),
+        partner=partner,
         digest=_digest(rows["digest"]),
     )
 

@@ -10,70 +10,104 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from trainables.contract import Images, Split, Unlabelled
-from trainables.data.cache import ImageFile, cached_pixels
+from trainables.contract import Images, Pixels, Split, Unlabelled
+from trainables.data.cache import bytes_of, cached_pixels
 from trainables.data.manifest import Manifest
 from trainables.data.preprocess import Preprocess
 from trainables.data.sets import ImageSet
 from trainables.data.stack import Stack
+from trainables.data.stream import Stream
 from trainables.errors import InputError, nearest
+
+Key = tuple[str, Split]
+"""Generator and split: what an image set is asked for by."""
 
 
 class Reader:
-    """Reads image sets through the cache; nothing is decoded twice on a node, or before it is asked for.
+    """Reads image sets: from the node's cache, where they are decoded once; or, beyond the budget, from their files.
+
+    Which of the two it is makes no difference to a pixel. Nothing is decoded before it is asked for.
 
     Args:
-        manifest: of the data folder; its unusable files, and those too small for the crop, are left out.
-        preprocess: how an image becomes a square of pixels.
+        manifest: its unusable files, and those too small for the crop, are left out.
+        preprocess: how an image becomes squares of pixels.
         cache: folder for decoded images.
+        budget: bytes that the manifest's image sets may take there. Sets get their place in the order of
+            ``Manifest.sets``, reals first; one that is too large for what is left is decoded whenever it is read.
     """
 
-    def __init__(self, manifest: Manifest, preprocess: Preprocess, cache: Path) -> None:
-        self._manifest, self._preprocess, self._cache = manifest.fitting(preprocess), preprocess, Path(cache)
+    def __init__(self, manifest: Manifest, preprocess: Preprocess, cache: Path, budget: float = 100e9) -> None:
+        self._manifest, self._preprocess = manifest.fitting(preprocess), preprocess
+        self._cache, self._budget = Path(cache), budget
 
     def images(self, generators: Sequence[str], split: Split) -> Images:
         """The images of these generators and real sources in a split, in this order, each set ordered by digest.
+
+        An image that several real sources have in common is among those of the first.
 
         Raises:
             InputError: one of them has no images in this split; see also ``cached_pixels``.
         """
         found = [self._find(generator, split) for generator in generators]
-        digests = [list(self._rows[generator, split]["digest"]) for generator in generators]
+        rows = pd.concat([self._rows(images)[["digest", "pixels"]] for images in found], ignore_index=True)
+        owners = np.repeat(np.arange(len(found)), [images.count for images in found])
+        kept = np.flatnonzero(~rows["pixels"].duplicated().to_numpy())
+        owners = np.repeat(owners[kept], self._preprocess.views)
+        everything = len(kept) == len(rows)
         return Images(
-            pixels=Stack([self._pixels(images) for images in found]),
-            labels=np.concatenate([np.full(images.count, images.label, np.int64) for images in found]),
-            ids=[digest for of_set in digests for digest in of_set],
-            generators=[images.generator for images in found for _ in range(images.count)],
+            pixels=Stack([self._pixels(images) for images in found], None if everything else self._squares(kept)),
+            labels=np.array([images.label for images in found], np.int64)[owners],
+            ids=self._ids(rows["digest"].take(kept).tolist()),
+            generators=[found[k].generator for k in owners],
+            views=self._preprocess.views,
         )
 
     def unlabelled(self, generators: Sequence[str], split: Split) -> Unlabelled:
         """The same images without labels, all of them ordered by digest: their order says nothing of the class."""
         images = self.images(generators, split)
-        order = np.argsort(np.array(images.ids), kind="stable")
+        order = self._squares(np.argsort(np.array(images.ids[:: images.views]), kind="stable"))
         return Unlabelled(pixels=Stack([images.pixels], order), ids=[images.ids[i] for i in order])
 
     @cached_property
-    def _sets(self) -> dict[tuple[str, Split], ImageSet]:
+    def _sets(self) -> dict[Key, ImageSet]:
         return {(images.generator, images.split): images for images in self._manifest.sets()}
 
     @cached_property
-    def _rows(self) -> dict[tuple[str, Split], pd.DataFrame]:
-        grouped = self._manifest.usable.groupby(["generator", "split"])
-        return {(rows["generator"].iloc[0], Split(rows["split"].iloc[0])): rows for _, rows in grouped}
+    def _cached(self) -> frozenset[Key]:
+        """The sets that the budget has room for."""
+        chosen, room = set(), self._budget
+        for key, images in self._sets.items():
+            if (size := bytes_of(images, self._preprocess)) <= room:
+                chosen.add(key)
+                room -= size
+        return frozenset(chosen)
 
     def _find(self, generator: str, split: Split) -> ImageSet:
         if (generator, split) in self._sets:
             return self._sets[generator, split]
         names = {name for name, _ in self._sets}
-        where = str(self._manifest.root)
+        where = ", ".join(map(str, self._manifest.roots))
         if generator not in names:
             fix = nearest(generator, names)
             raise InputError("this generator is not in the data", where=where, value=generator, fix=fix)
-        fix = "give it some in manifest.csv, or raise the share of this split"
+        fix = "raise the share of this split, or take more of the generator's images"
         raise InputError(f"this generator has no images in the split `{split}`", where=where, value=generator, fix=fix)
 
-    def _pixels(self, images: ImageSet) -> NDArray[np.uint8]:
-        rows = self._rows[images.generator, images.split]
-        root = self._manifest.root
-        files = [ImageFile(root / path, digest) for path, digest in zip(rows["path"], rows["digest"], strict=True)]
-        return cached_pixels(images, files, self._preprocess, self._cache)
+    def _rows(self, images: ImageSet) -> pd.DataFrame:
+        return self._manifest.rows(images.generator, images.split)
+
+    def _pixels(self, images: ImageSet) -> Pixels:
+        stream = Stream(self._manifest.roots, self._rows(images), self._preprocess)
+        cached = (images.generator, images.split) in self._cached
+        return cached_pixels(images, stream, self._cache) if cached else stream
+
+    def _squares(self, images: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Positions of the squares of images at these positions."""
+        views = self._preprocess.views
+        return (images[:, None] * views + np.arange(views)).reshape(-1)
+
+    def _ids(self, digests: list[str]) -> list[str]:
+        """Of the squares: the image's digest, and after it which of its squares, where there are several."""
+        if self._preprocess.views == 1:
+            return digests
+        return [f"{digest}/{k}" for digest in digests for k in range(self._preprocess.views)]

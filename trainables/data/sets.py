@@ -15,8 +15,9 @@ class ImageSet:
         generator: name of the folder: a fake generator, or a source of real images.
         family: ``real``, ``gan``, ``dm``, or ``fake`` where the family is not known.
         label: 0 real, 1 fake.
-        split: which of the five.
+        split: what its images are for.
         count: how many images.
+        partner: for reals that come with one generator's fakes: that generator; blank: they serve all.
         digest: of the images' contents, their order and the rule that decodes them; one digest, the same pixels.
     """
 
@@ -26,3 +27,4 @@ class ImageSet:
     split: Split
     count: int
     digest: str
+    partner: str = ""

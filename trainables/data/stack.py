@@ -23,20 +23,20 @@ class Stack:
     """
 
     def __init__(self, parts: Sequence[Pixels], order: NDArray[np.int64] | None = None) -> None:
-        self._parts = list(parts)
+        self.parts = tuple(parts)
         self._starts = np.cumsum([0, *(len(part) for part in parts)])
         self._order = order
 
     @property
     def shape(self) -> tuple[int, ...]:
         """(N, H, W, 3)."""
-        return (len(self), *self._parts[0].shape[1:])
+        return (len(self), *self.parts[0].shape[1:])
 
     def __len__(self) -> int:
         return int(self._starts[-1]) if self._order is None else len(self._order)
 
     def __getitem__(self, index: Any, /) -> NDArray[np.uint8]:
-        positions = np.arange(len(self))[index]
+        positions = positions_of(index, len(self))
         if self._order is not None:
             positions = self._order[positions]
         flat = np.atleast_1d(positions)
@@ -44,17 +44,31 @@ class Stack:
         owners = np.searchsorted(self._starts, flat, side="right") - 1
         for k in np.unique(owners):
             here = owners == k
-            pixels[here] = self._parts[k][flat[here] - self._starts[k]]
+            pixels[here] = self.parts[k][flat[here] - self._starts[k]]
         return pixels.reshape(*positions.shape, *self.shape[1:])
 
     def __reduce__(self) -> tuple[object, ...]:
         # A memory map would travel as its contents.
-        parts = [Path(p.filename) if isinstance(p, np.memmap) and p.filename else p for p in self._parts]
+        parts = [Path(p.filename) if isinstance(p, np.memmap) and p.filename else p for p in self.parts]
         return (_rebuild, (parts, self._order))
 
 
 def _rebuild(parts: Sequence[Path | Pixels], order: NDArray[np.int64] | None) -> Stack:
     return Stack([open_pixels(part) if isinstance(part, Path) else part for part in parts], order)
+
+
+def positions_of(index: Any, count: int) -> NDArray[np.int64]:
+    """The positions that an index picks out of ``count`` images: what ``np.arange(count)[index]`` gives.
+
+    Raises:
+        IndexError: as NumPy's.
+    """
+    if isinstance(index, np.ndarray) and index.dtype.kind == "i":
+        # Batches come this way, and to list a million images for each of them would take longer than to read it.
+        if len(outside := index[(index < -count) | (index >= count)]):
+            raise IndexError(f"index {outside[0]} is out of bounds for {count} images")
+        return np.where(index < 0, index + count, index)
+    return np.arange(*index.indices(count)) if isinstance(index, slice) else np.arange(count)[index]
 
 
 def open_pixels(file: Path) -> NDArray[np.uint8]:

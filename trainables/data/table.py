@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from trainables.contract import Split
+from trainables.data.found import Found
 from trainables.errors import InputError, nearest
 
 FAMILIES = ("real", "gan", "dm", "fake")
-GIVEN = ("label", "generator", "family", "source", "group", "split")
+GIVEN = ("label", "generator", "family", "source", "group", "split", "channel")
 """Columns the table may have beside ``path``; a blank cell says nothing."""
 
 
@@ -37,28 +39,75 @@ def read_table(file: Path) -> pd.DataFrame:
     return table.set_index("path").reindex(columns=list(GIVEN), fill_value="")
 
 
-def check_against_folder(table: pd.DataFrame, found: pd.DataFrame, file: Path) -> None:
-    """Whether the table and the folder are about the same files and say the same of them.
+class Table:
+    """The table of a folder ``real/<source>/…``, ``fake/<generator>/…``, looked up image by image.
 
-    Args:
-        table: from ``read_table``.
-        found: one row a file, indexed by path, with ``label`` and ``generator`` from the folders.
-        file: the table's own file, for the messages.
+    Its columns are held as codes: a million rows of few distinct values take little more than their paths.
 
     Raises:
-        InputError: a listed file is not there; a label or generator is not that of the file's folder.
+        InputError: as ``read_table``.
     """
-    missing = table.index.difference(found.index)
-    if len(missing):
-        problem = f"{len(missing)} listed files are not in `real/<source>/` or `fake/<generator>/`"
-        raise InputError(problem, where=str(file), value=list(missing[:5]), fix="correct the table, or add the files")
-    folders = found.loc[table.index]
-    for column in ("label", "generator"):
-        wrong = table.index[(table[column] != "") & (table[column] != folders[column].astype(str))]
-        if len(wrong):
-            problem = f"the {column} of {wrong[0]} is not that of its folder"
-            fix = f"label 0 is real, 1 is fake; the folder says {folders[column].loc[wrong[0]]}"
-            raise InputError(problem, where=str(file), value=table[column].loc[wrong[0]], fix=fix)
+
+    def __init__(self, file: Path) -> None:
+        table = read_table(file)
+        self.file = file
+        self._row = {path: row for row, path in enumerate(table.index)}
+        self._columns = {name: pd.factorize(table[name]) for name in GIVEN}
+        self._met = np.zeros(len(table), bool)
+        self._families = _families_by_generator(table)
+
+    def complete(self, found: Found) -> Found:
+        """The image with what the table says of it.
+
+        One that is new to the table, or has no family there, is of the family of its generator's other images.
+
+        Raises:
+            InputError: the table says another label or generator than the folder.
+        """
+        family = self._families.get(found.generator, "")
+        row = self._row.get(found.path)
+        if row is None:
+            return found._replace(family=family)
+        self._met[row] = True
+        said = {name: str(values[codes[row]]) for name, (codes, values) in self._columns.items()}
+        self._refuse_contradiction(found, said["label"], said["generator"])
+        return found._replace(
+            family=said["family"] or family,
+            source=said["source"],
+            part=said["split"],
+            group=said["group"],
+            channel=said["channel"],
+        )
+
+    def finish(self) -> None:
+        """To be called after the last image.
+
+        Raises:
+            InputError: images are listed that were not in the folder.
+        """
+        missing = sorted(path for path, row in self._row.items() if not self._met[row])
+        if missing:
+            problem = f"{len(missing)} listed files are not in `real/<source>/` or `fake/<generator>/`"
+            fix = "correct the table, or add the files"
+            raise InputError(problem, where=str(self.file), value=missing[:5], fix=fix)
+
+    def _refuse_contradiction(self, found: Found, label: str, generator: str) -> None:
+        for column, said, here in (("label", label, str(found.label)), ("generator", generator, found.generator)):
+            if said not in ("", here):
+                problem = f"the {column} of {found.path} is not that of its folder"
+                fix = f"label 0 is real, 1 is fake; the folder says {here}"
+                raise InputError(problem, where=str(self.file), value=said, fix=fix)
+
+
+def _families_by_generator(table: pd.DataFrame) -> dict[str, str]:
+    """The first family that is said of each generator's images, by the second folder of their paths."""
+    families: dict[str, str] = {}
+    said = table["family"][table["family"] != ""]
+    for path, family in said.items():
+        parts = str(path).split("/", 2)
+        if len(parts) == 3:
+            families.setdefault(parts[1], str(family))
+    return families
 
 
 def _refuse_repeated(paths: pd.Series[str], file: Path) -> None:

@@ -24,7 +24,7 @@ def test_a_report_is_made_again_only_when_it_would_say_something_else(finished, 
     file, _ = finished
     storage = tmp_path / "results"
     shutil.copytree(file.parent / "results", storage)
-    images = Campaign.open(file).study.data.root
+    images = Campaign.open(file).study.data[0].root
     first = write_study(tmp_path, images)
     call("run", first, "--executor", "serial")  # in its new place
     page = Campaign.open(first).report_page
@@ -50,8 +50,8 @@ def test_what_a_killed_driver_did_not_file_is_in_the_report_of_the_next_run(stud
 
     result = call("run", file, "--executor", "serial")
 
-    assert "6 done; 0 cells run" in result.stdout
-    assert len(Ledger(campaign.storage).records()) == 6
+    assert "7 done; 0 cells run" in result.stdout
+    assert len(Ledger(campaign.storage).records()) == 7
     assert campaign.report_page.read_text() == before
     parent, _ = parent_of(campaign)
     assert parent.info.status == "FINISHED"

@@ -58,7 +58,21 @@ def test_lists_name_every_member_with_its_parameters(room):
     for member in members:
         assert f"{member['name']}: {member['summary']}" in text
         for parameter in member.get("parameters", {}):
-            assert f"    {parameter} " in text
+            # What all recipes have in common is told once, at the end.
+            assert (
+                f"    {parameter} " in text
+                or f"    {parameter.partition('recipe.')[2]} " in text.rpartition("recipe: ")[2]
+            )
+
+
+def test_a_member_tells_where_its_recipe_differs():
+    _, _, block = call("list", "adaptations").stdout.partition("tent: ")
+    of_tent, recipe = block.partition("\n\n")[0], block.rpartition("\n\n")[2]
+
+    assert "recipe.epochs" in of_tent
+    assert "recipe.batch" not in of_tent
+    assert recipe.startswith("recipe: ")
+    assert "    batch " in recipe
 
 
 def test_every_parameter_is_explained():

@@ -12,7 +12,7 @@ import pytest
 from tests.orchestrator.cli.conftest import call
 from trainables.registry import DETECTORS, Entry
 
-CELLS = 6  # a source detector and one adapted to bilinear, each scored on both generators
+CELLS = 7  # the audit, a source detector and one adapted to bilinear, each scored on both generators
 MODELS = 2
 
 
@@ -43,10 +43,11 @@ def test_the_plan_counts_cells_by_stage(study):
     assert result.exit_code == 0
     assert rows[0] == ["stage", "cells", "done", "left", "work", "left"]
     assert rows[1:-1] == [
+        ["audit", "1", "0", "1", "?"],
         ["train", "1", "0", "1", "?"],
         ["adapt", "1", "0", "1", "?"],
         ["score", "4", "0", "4", "?"],
-        ["all", "6", "0", "6", "?"],
+        ["all", "7", "0", "7", "?"],
     ]
     assert result.stdout.splitlines()[-1] == "how long it takes is known once a cell of each kind has run"
 
@@ -61,14 +62,14 @@ def test_a_plan_before_the_images_are_made_counts_the_same_cells(study, tmp_path
 
     call("data", "make", "smoke", tmp_path / "later")
     made = call("plan", before)
-    assert made.stdout.splitlines()[:5] == planned.stdout.splitlines()[:5]
+    assert made.stdout.splitlines()[:6] == planned.stdout.splitlines()[:6]
     assert "not made yet" not in made.stdout
 
 
 def test_the_plan_of_a_finished_study_has_nothing_left(finished):
     *_, total, outlook = call("plan", finished[0]).stdout.splitlines()
 
-    assert total.split() == ["all", "6", "6", "0", "0", "s"]
+    assert total.split() == ["all", "7", "7", "0", "0", "s"]
     assert outlook == "nothing is left to run"
 
 
@@ -79,7 +80,7 @@ def test_the_plan_as_json_names_cells_and_what_they_need(finished):
     assert len(cells) == CELLS
     assert {cell["status"] for cell in cells.values()} == {"done"}
     assert all(parent in cells for cell in cells.values() for parent in cell["needs"])
-    assert [stage["stage"] for stage in plan["stages"]] == ["train", "adapt", "score"]
+    assert [stage["stage"] for stage in plan["stages"]] == ["audit", "train", "adapt", "score"]
 
 
 def test_only_chooses_cells_and_what_they_need(study):
@@ -116,7 +117,7 @@ def test_a_failed_cell_gives_exit_code_1_and_its_reason(study, monkeypatch):
 
     assert result.exit_code == 1
     assert "FAILED train/broken/tconv/seed0: ArithmeticError: no such thing" in result.stdout
-    assert "0 done, 1 failed, 5 blocked" in result.stdout
+    assert "1 done, 1 failed, 5 blocked" in result.stdout
     assert f"orchestrator run {file} --retry-failed" in result.stdout
     assert status.exit_code == 0
     assert "train/broken/tconv/seed0\n    ArithmeticError: no such thing" in status.stdout

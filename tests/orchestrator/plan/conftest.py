@@ -15,8 +15,10 @@ from trainables.data.sets import ImageSet
 FAMILIES = {"camera": "real", "phone": "real", "tconv": "gan", "nearest": "gan", "bilinear": "dm"}
 
 
-def image_set(generator: str, split: Split, digest: str | None = None) -> ImageSet:
-    family = FAMILIES.get(generator, "gan")
+def image_set(
+    generator: str, split: Split, digest: str | None = None, *, family: str = "", partner: str = ""
+) -> ImageSet:
+    family = family or FAMILIES.get(generator, "gan")
     return ImageSet(
         generator=generator,
         family=family,
@@ -24,6 +26,7 @@ def image_set(generator: str, split: Split, digest: str | None = None) -> ImageS
         split=split,
         count=10,
         digest=digest or f"{generator}-{split}",
+        partner=partner,
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.plan.cells import Cell, CellId, Digest, Stage, Tags, canonical, combine, digest
+from orchestrator.plan.cells import Cell, CellId, Digest, Reading, Stage, Tags, canonical, combine, digest
 
 TAGS = Tags(detector="cnn", source="tconv", target="nearest", adaptation="dann", seed=3)
 CELL = Cell(
@@ -45,6 +45,8 @@ def test_words_do_not_change_the_id():
     renamed = replace(CELL, tags=replace(TAGS, detector="my detector", adaptation="strong dann"))
     assert renamed.id == CELL.id
     assert renamed == CELL
+    read = Reading(role="source", fakes={"tconv": 3}, reals={"phone": 2}, splits=("train",), digest=Digest("images"))
+    assert replace(CELL, reads=(read,)).id == CELL.id
 
 
 def test_the_order_of_parameters_does_not_change_the_id():
@@ -56,6 +58,8 @@ def test_names_read_like_paths():
     score = replace(CELL, stage=Stage.SCORE, tags=replace(TAGS, test="bilinear", variant="jpeg"))
     assert score.name == "score/cnn/tconv/nearest/dann/seed3/bilinear/jpeg"
     assert replace(CELL, stage=Stage.TRAIN).name == "train/cnn/tconv/seed3"
+    nowhere = Tags(detector="", source="", target="", adaptation="", seed=0)
+    assert replace(CELL, stage=Stage.AUDIT, tags=nowhere).name == "audit"
 
 
 JSON = st.recursive(

@@ -8,6 +8,7 @@ import pytest
 from orchestrator.plan.catalogue import Catalogue
 from orchestrator.plan.cells import Stage
 from orchestrator.plan.expand import expand
+from tests.orchestrator.plan.conftest import image_set
 from trainables.contract import Split
 from trainables.data.sets import ImageSet
 from trainables.errors import InputError
@@ -19,6 +20,7 @@ def test_the_whole_grid_is_there_once(make_study, catalogue):
     trains = 2 * 2  # sources × seeds
     adapts = trains * 2 * 2  # other generators × adaptations that need a cell
     assert plan.stages() == {
+        Stage.AUDIT: 1,
         Stage.TRAIN: trains,
         Stage.ADAPT: adapts,
         Stage.SCORE: (trains + adapts) * 3 * 2,  # test sets × (clean, jpeg)
@@ -64,8 +66,8 @@ def test_new_images_change_the_cells_that_read_them_and_no_others(make_study, ca
     )
     after = expand(make_study(), Catalogue(changed))
     new = [cell for cell in after if cell.id not in before.cells]
-    assert new
-    assert all(cell.stage is Stage.SCORE and cell.tags.test == "bilinear" for cell in new)
+    assert {cell.stage for cell in new} == {Stage.AUDIT, Stage.SCORE}
+    assert all(cell.tags.test == "bilinear" for cell in new if cell.stage is Stage.SCORE)
 
 
 def test_images_that_change_places_are_other_data(make_study, catalogue):
@@ -90,7 +92,8 @@ def test_images_that_change_places_are_other_data(make_study, catalogue):
 def test_a_members_version_is_part_of_its_cells(make_study, catalogue, monkeypatch, room, name, stage, method):
     study = make_study(corruptions=["jpeg"], attacks=["pgd"], analyses=["gradcam"])
     before = expand(study, catalogue)
-    monkeypatch.setitem(REGISTRIES[room], name, replace(REGISTRIES[room][name], version=2))
+    entry = REGISTRIES[room][name]
+    monkeypatch.setitem(REGISTRIES[room], name, replace(entry, version=entry.version + 1))
     after = expand(study, catalogue)
     changed = {(cell.stage, cell.method) for cell in before if cell.id not in after.cells}
     assert (stage, method) in changed
@@ -116,7 +119,7 @@ def test_attacks_and_analyses_only_where_they_are_wanted(make_study, catalogue):
     [
         ({"train_generators": ["tcomv"]}, "train_generators", "tconv"),
         ({"test_generators": ["tconv", "dalle"]}, "test_generators", "choose from"),
-        ({"data": {"root": "x", "test_reals": ["fone"]}}, "data.test_reals", "phone"),
+        ({"test_reals": ["fone"]}, "test_reals", "phone"),
     ],
 )
 def test_a_generator_that_is_not_in_the_data_is_refused_by_name(make_study, catalogue, changes, where, said):
@@ -137,9 +140,9 @@ def test_a_real_source_that_is_not_in_every_split_is_refused_with_those_that_are
     unseen = Catalogue(tuple(s for s in catalogue.sets if (s.generator, s.split) != ("phone", Split.TRAIN)))
     with pytest.raises(InputError, match="phone has no images in the split `train`") as caught:
         expand(make_study(), unseen)
-    assert caught.value.where == "data.train_reals"
+    assert caught.value.where == "train_reals"
     assert "[camera]" in str(caught.value.fix)
-    assert expand(make_study(data={"root": "x", "train_reals": ["camera"], "test_reals": ["phone"]}), unseen)
+    assert expand(make_study(train_reals=["camera"], test_reals=["phone"]), unseen)
 
 
 def test_a_hundred_thousand_cells_expand_quickly_and_small(make_study):
@@ -165,3 +168,95 @@ def test_a_hundred_thousand_cells_expand_quickly_and_small(make_study):
     tracemalloc.stop()
     assert len(plan) > 100_000
     assert peak < 500e6
+
+
+def test_the_audit_comes_first_and_reads_every_image_that_the_study_reads(make_study, catalogue):
+    study = make_study(train_generators=["tconv"], test_generators=["nearest"], test_reals=["phone"])
+    first, *others = expand(study, catalogue)
+    assert first.stage is Stage.AUDIT
+    assert not first.needs
+    assert first.params["against"] == {"tconv": ["camera", "phone"], "nearest": ["phone"]}
+    assert first.reads == (catalogue.whole(["tconv", "nearest"], ["camera", "phone"]),)
+    assert set(first.reads[0].splits) == {split.value for split in Split}
+    assert Stage.AUDIT not in {cell.stage for cell in others}
+
+
+def test_an_audit_is_shared_by_studies_that_read_the_same_images_in_the_same_way(make_study, catalogue):
+    def audit(**changes):
+        return next(iter(expand(make_study(**changes), catalogue)))
+
+    same = audit(name="other", seeds=[1, 2], adaptations=[], detectors=["resnet18"])
+    assert same == audit()
+    assert audit(preprocess={"size": 32}) != audit()
+    assert audit(test_reals=["phone"], train_reals=["phone"]) != audit()
+
+
+def test_cells_say_what_they_read_and_as_what(make_study, catalogue):
+    plan = expand(make_study(attacks=["pgd"], analyses=["gradcam"], test_reals=["phone"]), catalogue)
+    cells = {cell.name: cell for cell in plan}
+    adapted, train = cells["adapt/residual_cnn/tconv/nearest/coral/seed0"], cells["train/residual_cnn/tconv/seed0"]
+    source, target = adapted.reads
+    assert train.reads == (source,)
+    assert (source.role, source.fakes, source.reals) == ("source", {"tconv": 20}, {"camera": 20, "phone": 20})
+    assert source.splits == ("train", "val")
+    assert (target.role, target.fakes, target.reals) == ("target", {"nearest": 10}, {"phone": 10})
+    assert target.splits == ("adapt",)
+    (seen,) = cells["analyse/residual_cnn/tconv/tconv/source_only/seed0/gradcam"].reads
+    assert (seen.role, seen.fakes) == ("test", {"tconv": 10, "bilinear": 10, "nearest": 10})
+    assert all(cell.data == cell.reads[0].digest for cell in plan if len(cell.reads) == 1)
+    assert all(cell.reads for cell in plan)
+
+
+def with_own_reals(*fakes: str) -> Catalogue:
+    """Reals that came with each of these generators, and fakes of one more without any."""
+    reals = tuple(image_set(f"{fake}-real", split, partner=fake, family="real") for fake in fakes for split in Split)
+    return Catalogue(
+        reals + tuple(image_set(fake, split) for fake in ("tconv", "nearest", "bilinear") for split in Split)
+    )
+
+
+def test_each_generator_stands_against_the_reals_that_came_with_it(make_study):
+    study = make_study(train_reals="own", test_reals="own", attacks=["pgd"], analyses=["gradcam"])
+    cells = {cell.name: cell for cell in expand(study, with_own_reals("tconv", "nearest", "bilinear"))}
+
+    def reals(name: str, key: str = "reals") -> object:
+        return cells[name].params[key]
+
+    assert reals("train/residual_cnn/tconv/seed0") == ["tconv-real"]
+    adapted = "adapt/residual_cnn/tconv/nearest/coral/seed0"
+    assert (reals(adapted, "train_reals"), reals(adapted, "test_reals")) == (["tconv-real"], ["nearest-real"])
+    assert reals("score/residual_cnn/tconv/nearest/coral/seed0/bilinear") == ["bilinear-real"]
+    assert reals("attack/residual_cnn/tconv/nearest/coral/seed0/nearest/pgd") == ["nearest-real"]
+    assert reals("analyse/residual_cnn/tconv/tconv/source_only/seed0/gradcam") == ["tconv-real"]
+    assert reals("audit", "against") == {
+        "tconv": ["tconv-real"],
+        "nearest": ["nearest-real"],
+        "bilinear": ["bilinear-real"],
+    }
+    assert [set(reading.reals) for reading in cells[adapted].reads] == [{"tconv-real"}, {"nearest-real"}]
+
+
+def test_reals_that_all_generators_share_are_on_the_targets_side_alone(make_study):
+    study = make_study(train_reals="own", test_reals=["nearest-real"])
+    cells = {cell.name: cell for cell in expand(study, with_own_reals("tconv", "nearest"))}
+    assert cells["train/residual_cnn/tconv/seed0"].params["reals"] == ["tconv-real"]
+    assert cells["score/residual_cnn/tconv/tconv/source_only/seed0/tconv"].params["reals"] == ["nearest-real"]
+
+
+@pytest.mark.parametrize("key", ["train_reals", "test_reals"])
+def test_a_generator_that_came_without_reals_has_none_of_its_own(make_study, key):
+    study = make_study(**{key: "own", "train_generators": "all"})
+    with pytest.raises(InputError, match="no real images came with this generator") as caught:
+        expand(study, with_own_reals("tconv", "nearest"))
+    assert (caught.value.where, caught.value.value) == (key, "bilinear")
+    assert "tconv-real" in str(caught.value.fix)
+
+
+def test_a_source_that_is_not_tested_needs_reals_to_be_analysed_but_none_to_adapt_to(make_study):
+    whole = with_own_reals("tconv", "nearest", "bilinear")
+    lacking = Catalogue(tuple(s for s in whole.sets if (s.generator, s.split) != ("tconv-real", Split.ADAPT)))
+    study = make_study(train_generators=["tconv"], test_generators=["nearest"], test_reals="own", analyses=["gradcam"])
+    assert expand(study, lacking)
+    untested = Catalogue(tuple(s for s in whole.sets if (s.generator, s.split) != ("tconv-real", Split.TEST)))
+    with pytest.raises(InputError, match="tconv-real has no images in the split `test`"):
+        expand(study, untested)

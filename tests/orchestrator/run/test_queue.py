@@ -41,6 +41,15 @@ def test_what_unlocks_most_comes_first_and_children_wait():
     assert queue.take(Lane.TASK).cells == (ATTACK,)
 
 
+def test_the_audit_is_a_task_that_waits_for_nothing_and_that_nothing_waits_for():
+    audit = cell(Stage.AUDIT, "images")
+    queue = queue_of(audit, *ALL)
+    job = queue.take(Lane.TASK)
+    assert job.cells == (audit,)
+    assert queue.ready(Lane.INLINE)
+    assert queue.settle(job, []) == ()
+
+
 def test_a_failed_model_blocks_everything_below_it():
     queue = queue_of(*ALL)
     root = queue.take(Lane.INLINE)

@@ -10,11 +10,21 @@ from typing import Any
 
 import pytest
 
-from orchestrator.plan.cells import Cell, Stage, Tags
+from orchestrator.plan.cells import Cell, Digest, Reading, Stage, Tags
 from orchestrator.store.records import Record, Status
 
 MakeRecord = Callable[..., Record]
 Start = Callable[..., subprocess.Popen[str]]
+
+
+SOURCE = Reading(
+    role="source",
+    fakes={"tconv": 20},
+    reals={"compact": 12, "phone": 8},
+    splits=("train", "val"),
+    digest=Digest("0123456789abcdef0123"),
+)
+TARGET = Reading(role="target", fakes={"nearest": 9}, reals={"phone": 9}, splits=("adapt",), digest=Digest("f" * 20))
 
 
 def make_cell(seed: int = 0, stage: Stage = Stage.TRAIN, test: str = "") -> Cell:
@@ -24,7 +34,8 @@ def make_cell(seed: int = 0, stage: Stage = Stage.TRAIN, test: str = "") -> Cell
         params={"recipe": {"epochs": 3, "flips": True}, "seed": seed, "sizes": [1, 2]},
         tags=Tags(detector="cnn", source="tconv", target="tconv", adaptation="source_only", seed=seed, test=test),
         needs=(make_cell(seed).id,) if stage is not Stage.TRAIN else (),
-        data=None,
+        reads=(SOURCE,) if stage is not Stage.ADAPT else (SOURCE, TARGET),
+        data=SOURCE.digest,
     )
 
 

@@ -23,6 +23,10 @@ class Runs:
     def curve(self, cell: str, key: str) -> list[tuple[int, float]]:
         return sorted((m.step, m.value) for m in self.client.get_metric_history(self.cells[cell].info.run_id, key))
 
+    def inputs(self, cell: str) -> list[Any]:
+        """The data sets of a cell's run, by name."""
+        return sorted(self.cells[cell].inputs.dataset_inputs, key=lambda each: each.dataset.name)
+
     def content(self) -> dict[str, Any]:
         """Everything that must be the same whenever and however often the ledger was mirrored."""
         ours = {"mlflow.parentRunId"}
@@ -34,6 +38,7 @@ class Runs:
                 run.data.metrics,
                 {key: value for key, value in run.data.tags.items() if key not in ours},
                 {key: self.curve(cell, key) for key in run.data.metrics},
+                [(each.dataset.to_dictionary(), each.tags[0].value) for each in self.inputs(cell)],
             )
             for cell, run in self.cells.items()
         }

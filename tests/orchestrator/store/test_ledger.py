@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,19 @@ def test_records_come_back_equal(tmp_path, record):
     Ledger(tmp_path).commit(done, failed)
 
     assert Ledger(tmp_path).records() == {done.cell: done, failed.cell: failed}
+
+
+def test_records_from_before_cells_told_what_they_read_are_still_read(tmp_path, record):
+    Ledger(tmp_path).commit(record(1), record(2))
+    (segment,) = segments(tmp_path)
+    header, *lines = map(json.loads, segment.read_text().splitlines())
+    for line in lines:
+        assert line.pop("reads")
+    segment.write_text("".join(f"{json.dumps(line)}\n" for line in (header, *lines)))
+
+    found = Ledger(tmp_path).records()
+
+    assert found == {each.cell: replace(each, reads=()) for each in (record(1), record(2))}
 
 
 def test_figures_that_json_has_no_word_for_come_back(tmp_path, record):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ import sys
 import time
 from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +94,52 @@ def test_a_cell_is_a_child_run_with_everything_known_of_it(target, record):
     assert tags["folder"] == (target.storage / "cells" / done.cell[:2] / done.cell).as_uri()
 
 
+def test_a_run_has_the_images_that_its_cell_read_as_data_sets(target, record):
+    adapted = record(1, stage=Stage.ADAPT)
+    runs = mirrored(replace(target, data=(Path("/srv/one"), Path("/srv/two"))), adapted)
+
+    target_images, source = runs.inputs(adapted.cell)
+    assert source.dataset.name == "tconv vs compact, phone: train+val"
+    assert source.dataset.digest == adapted.data == runs.cells[adapted.cell].data.tags["data_digest"]
+    assert json.loads(source.dataset.profile) == {"fake": {"tconv": 20}, "real": {"compact": 12, "phone": 8}}
+    assert json.loads(source.dataset.source) == {"uri": "/srv", "folders": ["/srv/one", "/srv/two"]}
+    assert [(tag.key, tag.value) for tag in source.tags] == [("mlflow.data.context", "source")]
+    assert target_images.dataset.name == "nearest vs phone: adapt"
+    assert target_images.tags[0].value == "target"
+
+
+def test_mlflow_itself_finds_the_folder_of_a_data_set(target, record):
+    from mlflow.data import get_source
+
+    (one,) = mirrored(replace(target, data=(target.storage,)), record(1)).inputs(record(1).cell)
+
+    assert get_source(one.dataset).load() == str(target.storage)
+
+
+def test_runs_are_found_by_their_data_set(target, record):
+    runs = mirrored(target, record(1), record(2), replace(record(3), reads=()))
+    experiment = runs.client.get_experiment_by_name("demo").experiment_id
+
+    found = runs.client.search_runs([experiment], f"dataset.digest = '{record(1).data}'")
+
+    assert {run.data.tags["cell_id"] for run in found} == {record(1).cell, record(2).cell}
+
+
+def test_a_study_of_many_generators_has_data_sets_with_names_one_can_read(target, record):
+    fakes, reals = {f"generator{i}": 10 for i in range(200)}, {"phone": 9}
+    many = replace(record(1).reads[0], fakes=fakes, reals=reals, splits=("test",))
+    (found,) = mirrored(target, replace(record(1), reads=(many,))).inputs(record(1).cell)
+
+    assert found.dataset.name == "200 fakes vs phone: test"
+    assert len(json.loads(found.dataset.profile)["fake"]) == 200
+
+
+def test_generators_may_have_names_that_mlflow_takes_in_no_key(target, record):
+    audit = replace(record(1), params={"against": {"SD (v1.4)": ["photos & scans"]}})
+
+    assert mirrored(target, audit).cells[audit.cell].data.params == {"against.SD _v1.4_": '["photos & scans"]'}
+
+
 def test_a_running_cell_shows_its_curve_before_it_ends(target, cell):
     with Mirror(target) as mirror:
         for row in CURVES:
@@ -99,6 +147,7 @@ def test_a_running_cell_shows_its_curve_before_it_ends(target, cell):
     running = Runs(target)
     assert running.cells[cell(1).id].info.status == "RUNNING"
     assert running.curve(cell(1).id, "epoch/loss") == [(1, 0.5), (2, 0.25)]
+    assert [each.dataset.digest for each in running.inputs(cell(1).id)] == [cell(1).data]
 
 
 def test_epochs_told_live_are_not_told_again_with_the_record(target, cell, record):
@@ -179,6 +228,7 @@ def test_mirroring_again_makes_no_duplicate(target, record):
     again = Runs(target)
 
     assert again.count == 5
+    assert [len(again.inputs(cell)) for cell in again.cells] == [1] * 4
     kept = {cell: run.info.run_id for cell, run in again.cells.items() if cell in first.cells}
     assert kept == {cell: run.info.run_id for cell, run in first.cells.items()}
 
@@ -230,8 +280,6 @@ def test_a_study_that_goes_on_opens_its_parent_again(target, record):
 
 def test_names_are_those_of_the_plan_that_runs(target, cell, record):
     # The same work may have another name in another study.
-    from dataclasses import replace
-
     ours = replace(cell(1), tags=Tags(detector="mine", source="a", target="a", adaptation="source_only", seed=1))
     with Mirror(target) as mirror:
         mirror.begin(plan_of("demo", [ours]), {ours.id: record(1), record(2).cell: record(2)})
@@ -330,7 +378,7 @@ def test_an_emptied_store_is_rebuilt_equal_and_in_silence(tmp_path, target, cell
     assert sorted(path.name for path in other.iterdir()) == ["ledger", "mlartifacts", "mlflow.db", "mlflow.db.lock"]
     rebuilt = Runs(Target.of("demo", other)).content()
     for content in (before, rebuilt):
-        for *_, tags, _ in content.values():
+        for *_, tags, _, _ in content.values():
             tags.pop("folder", None)
     assert rebuilt == before
 

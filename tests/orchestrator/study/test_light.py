@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+from trainables.registry import LAYOUTS
+
 HEAVY = """
 import sys
 from orchestrator.study.load import load_study
@@ -10,6 +12,7 @@ print(*(name for name in ("torch", "ray", "mlflow", "pandas") if name in sys.mod
 
 
 def test_reading_a_study_loads_no_library_that_takes_a_moment(write):
-    done = subprocess.run([sys.executable, "-c", HEAVY, str(write())], capture_output=True, text=True, check=True)
+    study = write(data=[{"root": "images", "layout": name} for name in LAYOUTS])
+    done = subprocess.run([sys.executable, "-c", HEAVY, str(study)], capture_output=True, text=True, check=True)
 
     assert done.stdout.split() == []

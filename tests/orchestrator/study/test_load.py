@@ -28,7 +28,8 @@ def test_source_only_is_added_once_wherever_it_stands(write):
 
 def test_relative_paths_are_taken_from_the_folder_of_the_file(write, tmp_path, monkeypatch):
     file = write(
-        data={"root": "images", "cache": "/cache"},
+        data=[{"root": "images"}, {"root": "/srv/others", "layout": "generic"}],
+        cache={"folder": "/cache"},
         detectors=[{"kind": "resnet18", "weights": "weights/resnet18.pth"}],
         storage="../out",
         tracking={"uri": "sqlite:///runs.db"},
@@ -37,8 +38,8 @@ def test_relative_paths_are_taken_from_the_folder_of_the_file(write, tmp_path, m
 
     study = load_study(file)
 
-    assert study.data.root == tmp_path / "images"
-    assert study.data.cache == Path("/cache")
+    assert [folder.root for folder in study.data] == [tmp_path / "images", Path("/srv/others")]
+    assert study.cache.folder == Path("/cache")
     assert study.detectors[0].config.weights == tmp_path / "weights/resnet18.pth"
     assert study.storage == tmp_path.parent / "out"
     assert study.tracking.uri == f"sqlite:///{tmp_path}/runs.db"
@@ -59,6 +60,9 @@ def test_dumping_writes_every_default_and_loads_as_an_equal_study(write, tmp_pat
             seeds=[0, 3],
             detectors=[{"kind": "residual_cnn", "name": "wide", "width": 32, "recipe": {"epochs": 3}}, "resnet18"],
             resources={"train": {"workers": 2}},
+            data=[{"root": "a", "rename": {"sd": "sd14"}, "divide": {"train": ["train", "adapt"]}}, {"root": "b"}],
+            splits="deepfeaturex",
+            train_reals="own",
             description="a line: with a colon\nand a second",
         )
     )
@@ -80,6 +84,33 @@ def test_part_of_a_recipe_changes_only_that_part(write):
 
     assert own != Recipe()  # the detector has a recipe of its own, which is what must be kept
     assert changed == own.model_copy(update={"epochs": 3})
+
+
+def test_one_data_folder_is_a_list_of_one(write):
+    alone, listed = load_study(write(data={"root": "x"})), load_study(write(data=[{"root": "x"}]))
+
+    assert alone == listed
+    assert len(alone.data) == 1
+
+
+def test_a_layout_is_a_name_or_a_mapping_with_its_parameters(write):
+    named = load_study(write(data={"root": "x", "layout": "generic"}))
+    mapped = load_study(write(data={"root": "x", "layout": {"kind": "generic"}}))
+
+    assert named == mapped
+    assert named.data[0].layout.kind == "generic"
+    assert load_study(write()).data[0].layout is None
+
+
+def test_paths_of_a_layout_are_relative_to_the_data_folder(write):
+    table = {"kind": "manifest", "table": "lists/all.csv"}
+    study = load_study(write(data={"root": "images", "layout": table}))
+
+    assert study.data[0].layout.config.table == Path("lists/all.csv")
+
+
+def test_shares_may_be_those_of_a_published_protocol(write):
+    assert load_study(write(splits="deepfeaturex")).splits.fusion == 0.4
 
 
 def test_numbers_in_exponent_form_are_numbers(write):

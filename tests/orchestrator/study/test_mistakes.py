@@ -10,12 +10,30 @@ from trainables.errors import InputError
     ("changes", "place", "words"),
     [
         ({"detecters": ["x"]}, "detecters", ["unknown key", "'detectors'"]),
-        ({"size": 64}, "size", ["unknown key", "under `image`"]),
+        ({"size": 64}, "size", ["unknown key", "under `preprocess`"]),
         ({"cpus": 2, "resources": {"cpus": 2}}, "resources.cpus", ["unknown key", "under `default`"]),
         ({"data": {"rot": "x"}}, "data.rot", ["unknown key", "'root'"]),
         ({"data": {}}, "data.root", ["required", "add `root:`"]),
+        ({"data": "images"}, "data", ["mapping with `root`", "write {root: images}"]),
+        ({"data": []}, "data", ["must not be empty"]),
+        ({"data": [{"root": "x"}, {"rot": "x", "root": "y"}]}, "data.1.rot", ["unknown key", "'root'"]),
+        ({"data": [{"root": "x", "limit": 0}]}, "data.0.limit", ["greater than 0", "found: 0"]),
+        ({"data": {"root": "x", "generators": "tconv"}}, "data.generators", ["list of names", "write [tconv]"]),
+        ({"data": {"root": "x", "channels": []}}, "data.channels", ["an empty list selects nothing"]),
+        ({"data": {"root": "x", "layout": "forensinths"}}, "data.layout", ["unknown name", "'forensynths'"]),
+        ({"data": {"root": "x", "layout": {"kind": "generic", "faek": 1}}}, "data.layout.faek", ["unknown key"]),
+        ({"data": {"root": "x", "rename": ["sd"]}}, "data.rename", ["mapping of keys to values"]),
+        ({"data": {"root": "x", "rename": {"sd": ""}}}, "data.rename.sd", ["at least 1 character"]),
+        ({"data": {"root": "x", "families": {"sd": "dn"}}}, "data.families.sd", ["not one of the choices", "'dm'"]),
+        ({"data": {"root": "x", "divide": {"tran": ["val"]}}}, "data.divide.tran", ["not one of", "'train'"]),
+        ({"data": {"root": "x", "divide": {"train": ["vla"]}}}, "data.divide.train.0", ["not one of", "'val'"]),
+        ({"data": {"root": "x", "divide": {"train": "val"}}}, "data.divide.train", ["must be a list", "write [val]"]),
+        ({"data": {"root": "x", "smallest": 9, "largest": 3}}, "data", ["that small and that large", "swap them"]),
+        ({"train_reals": "phone"}, "train_reals", ["`all`, `own` or a list", "write [phone]"]),
+        ({"overlap": "ignore"}, "overlap", ["not one of the choices", "drop, refuse"]),
+        ({"cache": "/scratch"}, "cache", ["mapping of keys to values", "its keys are folder, gigabytes"]),
         ({"detectors": ["residual_cn"]}, "detectors.0", ["unknown name", "'residual_cn'", "'residual_cnn'"]),
-        ({"adaptations": ["dan"]}, "adaptations.0", ["unknown name", "'dan'", "'dann'"]),
+        ({"adaptations": ["dnn"]}, "adaptations.0", ["unknown name", "'dnn'", "'dann'"]),
         ({"adaptations": [{"kind": "dann", "wieght": 1}]}, "adaptations.0.wieght", ["unknown key", "'weight'"]),
         ({"adaptations": [{"kind": "dann", "epochs": 1}]}, "adaptations.0.epochs", ["unknown key", "under `recipe`"]),
         (
@@ -33,14 +51,18 @@ from trainables.errors import InputError
         ({"seeds": [0, 1, 0]}, "seeds.2", ["listed twice"]),
         ({"seeds": [-1]}, "seeds.0", ["greater than or equal to 0", "-1"]),
         ({"name": "my study"}, "name", ["not a safe name", "'my study'"]),
-        ({"image": {"fit": "crp"}}, "image.fit", ["not one of the choices", "'crop'"]),
+        ({"preprocess": {"fit": "crp"}}, "preprocess.fit", ["not one of the choices", "'crop'"]),
+        ({"preprocess": {"patches": {"kind": "gird"}}}, "preprocess.patches", ["unknown 'kind'", "'grid'"]),
+        ({"preprocess": {"patches": {"kind": "grid", "sied": 3}}}, "preprocess.patches.sied", ["'side'"]),
+        ({"preprocess": {"patches": {"kind": "grid", "side": 1}}}, "preprocess.patches.side", ["greater than", "1"]),
         ({"selection": "oracle"}, "selection", ["not one of the choices", "'oracle'"]),
         ({"resources": {"default": {"workers": 0}}}, "resources.default.workers", ["greater than 0", "found: 0"]),
         ({"resources": {"train": {"cpus": float("inf")}}}, "resources.train.cpus", ["finite"]),
         ({"resources": {"train": {"gpus": 1.5}}}, "resources.train", ["whole GPUs", "1.5"]),
         ({"resources": {"train": {"gpus": 0.5, "workers": 2}}}, "resources.train", ["NCCL"]),
         ({"resources": {"train": {"launcher": "inline", "workers": 2}}}, "resources.train", ["one process"]),
-        ({"data": {"root": "x", "splits": {"train": 0.9}}}, "data.splits", ["sum to 1", "1.45"]),
+        ({"splits": {"train": 0.9}}, "splits", ["sum to 1", "1.45"]),
+        ({"splits": "deepfeature"}, "splits", ["no such preset", "'deepfeaturex'"]),
         ({"storage": "s3://bucket/x"}, "storage", ["local folder", "s3://bucket/x"]),
         ({"tracking": {"uri": "mlruns"}}, "tracking.uri", ["database or a server", "sqlite:///"]),
     ],
@@ -52,6 +74,32 @@ def test_the_message_names_the_place_the_value_and_the_fix(refusal, changes, pla
     assert f": {place}: " in message
     for word in words:
         assert word in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "place", "now"),
+    [
+        ({"image": {"size": 64}}, "image", "`preprocess:` at the top"),
+        ({"data": {"root": "x", "splits": {"train": 1}}}, "data.splits", "`splits` at the top"),
+        ({"data": {"root": "x", "train_reals": ["phone"]}}, "data.train_reals", "`train_reals` at the top"),
+        ({"data": {"root": "x", "test_reals": ["phone"]}}, "data.test_reals", "`test_reals` at the top"),
+        ({"data": {"root": "x", "cache": "/scratch"}}, "data.cache", "`cache` at the top"),
+    ],
+)
+def test_a_key_of_an_earlier_version_is_told_where_it_is_today(refusal, changes, place, now):
+    message = refusal(**changes)
+
+    assert f": {place}: unknown key" in message
+    assert now in message
+
+
+def test_the_line_is_that_of_the_folder_in_a_list(refusal):
+    head, tail = "name: x\n", "detectors: [residual_cnn]\ntrain_generators: all\n"
+    listed = refusal(f"{head}data:\n- root: a\n- root: b\n  limit: no\n{tail}")
+    alone = refusal(f"{head}data:\n  root: b\n  limit: no\n{tail}")
+
+    assert "study.yaml:5: data.1.limit: " in listed
+    assert "study.yaml:4: data.limit: " in alone
 
 
 def test_the_line_of_the_mistake_is_given(refusal):
