@@ -17,10 +17,10 @@ Corrupt = Callable[[Config, NDArray[np.uint8], np.random.Generator], NDArray[np.
 
 
 def corrupted(images: Images, kind: str, config: Config) -> Images:
-    """The images under a corruption; nothing is computed before they are read.
+    """The images under a corruption; none is computed before it is read.
 
     What is random about it derives from an image's id and the corruption's name: the same at every reading, and at
-    every severity.
+    every severity. Each square of an image that is seen through several is corrupted by itself, with draws of its own.
 
     Args:
         images: of any class.
@@ -43,7 +43,10 @@ class _CorruptedPixels:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.pixels.shape
+        """(N, H, W, 3) of the results, which may be of another size than what is corrupted."""
+        # The size of a result depends on the parameters and the size of the image alone: a blank one has it too.
+        blank = np.zeros(self.pixels.shape[1:], np.uint8)
+        return (len(self), *self.corrupt(self.config, blank, np.random.default_rng(0)).shape)
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -53,10 +56,12 @@ class _CorruptedPixels:
         clean = self.pixels[positions]
         if positions.ndim == 0:
             return self._one(clean, int(positions))
-        return (
-            np.stack([self._one(image, k) for image, k in zip(clean, positions, strict=True)]) if len(clean) else clean
-        )
+        if not len(clean):
+            return np.zeros((0, *self.shape[1:]), np.uint8)
+        return np.stack([self._one(image, int(k)) for image, k in zip(clean, positions, strict=True)])
 
     def _one(self, image: NDArray[np.uint8], position: int) -> NDArray[np.uint8]:
-        words = hashlib.sha256(f"{self.kind}/{self.ids[position]}".encode()).digest()
+        place, view = divmod(position, len(self.pixels) // len(self.ids))
+        name = f"{self.kind}/{self.ids[place]}" + (f"/{view}" if view else "")
+        words = hashlib.sha256(name.encode()).digest()
         return self.corrupt(self.config, image, np.random.default_rng(list(words[:16])))

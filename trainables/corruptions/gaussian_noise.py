@@ -1,4 +1,4 @@
-"""Additive Gaussian noise."""
+"""Additive white Gaussian noise, drawn anew for every image from its id."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from trainables.contract import Config as MemberConfig
+
+SEVERITY = "sigma"
+PRESET = (2.0, 5.0, 10.0, 20.0)
+UNIT = "grey levels of 255"
 
 
 class Config(MemberConfig):
