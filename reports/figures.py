@@ -1,46 +1,33 @@
-"""Figures as SVG text: drawn without a display, the same bytes every time, in the ink of the page around them."""
+"""The figures of a detector: matrices, gains, attacks, severities and learning curves."""
 
 from __future__ import annotations
 
-import io
 import math
-import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from reports.colours import DIAGONAL, STOPS, method_colour, shade
+from reports.drawing import INK, figure_of
 from reports.frames import matrix_frame
 from reports.results import Results
 from reports.robustness import RATES
 
-_INK = "#010203"  # stands for the page's text colour until the SVG is written
 _SCALE = LinearSegmentedColormap.from_list("chance", list(STOPS))
-_STYLE: dict[Any, Any] = {
-    "font.size": 9.5,
-    "axes.titlesize": 10.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.6,
-    "grid.alpha": 0.15,
-    "grid.linewidth": 0.6,
-    "svg.fonttype": "none",
-    **dict.fromkeys(
-        ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color", "grid.color"), _INK
-    ),
-}
 _NOT_LEARNT = ("learning_rate", "seconds", "images_per_second")
 METRIC_NAMES = {"accuracy": "accuracy", "auroc": "AUROC"}
+SEVERITY_PANELS = {
+    ("across", "auroc"): "AUROC across generators",
+    ("across", "balanced_accuracy"): "balanced accuracy across",
+    ("in_dataset", "auroc"): "AUROC in-dataset",
+    ("in_dataset", "balanced_accuracy"): "balanced accuracy in-dataset",
+}
 RATE_NAMES = {
     "robust_accuracy": "robust accuracy",
     "fake_to_real": "fakes that then pass for real",
@@ -51,13 +38,15 @@ RATE_NAMES = {
 def matrices_figure(results: Results, detector: str) -> str:
     """Every matrix of a detector: a row a metric, a column a method; the diagonal is framed: in-dataset."""
     side = max(1.9, 0.5 * len(results.tests) + 0.4)
-    columns = len(results.adaptations)
-    with _figure(f"matrix {detector}", columns * side + 0.8, 2 * side + 0.7) as (figure, done):
+    shown = (*results.adaptations, *results.oracles)
+    columns = len(shown)
+    with figure_of(f"matrix {detector}", columns * side + 0.8, 2 * side + 0.7) as (figure, done):
         axes = figure.subplots(2, columns, squeeze=False, sharex=True, sharey=True)
         for row, metric in zip(axes, METRIC_NAMES, strict=True):
-            for axis, adaptation in zip(row, results.adaptations, strict=True):
+            for axis, adaptation in zip(row, shown, strict=True):
                 _heatmap(axis, matrix_frame(results, detector, adaptation, metric))
-                axis.set_title(adaptation if metric == "accuracy" else "")
+                reads = "\n(the target's labels)" if adaptation in results.oracles else ""
+                axis.set_title(adaptation + reads if metric == "accuracy" else "")
             row[0].set_ylabel(f"{METRIC_NAMES[metric]}\ntrained on")
         for axis in axes[-1]:
             axis.set_xlabel("tested on")
@@ -68,9 +57,9 @@ def gains_figure(gains: pd.DataFrame, detector: str, adaptations: Sequence[str],
     """Accuracy gained over each baseline: a dot a pair of generators, and the mean with its 95 % interval."""
     ours = gains[(gains["detector"] == detector) & (gains["metric"] == "accuracy")]
     shown = [name for name in adaptations if name in set(ours["adaptation"])]
-    with _figure(f"gains {detector}", 7.6, 0.85 + 0.56 * len(shown)) as (figure, done):
+    with figure_of(f"gains {detector}", 7.6, 0.85 + 0.56 * len(shown)) as (figure, done):
         axis = figure.subplots()
-        axis.axvline(0, color=_INK, linewidth=0.8)
+        axis.axvline(0, color=INK, linewidth=0.8)
         for place, baseline in enumerate(baselines):
             offset = 0.17 * (2 * place - len(baselines) + 1)
             _forest(axis, ours[ours["baseline"] == baseline], shown, offset, baseline, method_colour(place + 1))
@@ -85,17 +74,35 @@ def gains_figure(gains: pd.DataFrame, detector: str, adaptations: Sequence[str],
 def attack_figure(means: pd.DataFrame, detector: str, attack: str, adaptations: Sequence[str]) -> str:
     """Robust accuracy and the error rates of both directions against the attack's budget, a line a method."""
     ours = means[(means["detector"] == detector) & (means["attack"] == attack)]
-    with _figure(f"attack {attack} {detector}", 10.4, 3.1) as (figure, done):
+    with figure_of(f"attack {attack} {detector}", 10.4, 3.1) as (figure, done):
         for axis, rate in zip(figure.subplots(1, len(RATES), sharey=True), RATES, strict=True):
             for place, adaptation in enumerate(adaptations):
                 part = ours[ours["adaptation"] == adaptation].sort_values("epsilon")
                 if len(part):
-                    _band(axis, part, rate, adaptation if rate == RATES[0] else "", method_colour(place))
+                    label = adaptation if rate == RATES[0] else ""
+                    _band(axis, part["epsilon"], part, rate, label, method_colour(place))
             axis.set_title(RATE_NAMES[rate])
             axis.set_xlabel("ε, pixel steps of 0-255")
             axis.set_ylim(-0.03, 1.03)
             axis.grid()
         figure.legend(loc="outside lower center", frameon=False, ncols=min(6, len(adaptations)))
+    return done()
+
+
+def severity_figure(severities: pd.DataFrame, detector: str, adaptations: Sequence[str]) -> str:
+    """AUROC and balanced accuracy against severity: a row a corruption, a line a method, the clean images first."""
+    ours = severities[severities["detector"] == detector]
+    corruptions = list(dict.fromkeys(ours["corruption"]))
+    with figure_of(f"severity {detector}", 11.6, 0.9 + 2.2 * len(corruptions)) as (figure, done):
+        axes = figure.subplots(len(corruptions), len(SEVERITY_PANELS), squeeze=False, sharey=True)
+        for row, corruption in zip(axes, corruptions, strict=True):
+            _severity_row(row, ours[ours["corruption"] == corruption], adaptations)
+        for axis, panel in zip(axes[0], SEVERITY_PANELS, strict=True):
+            axis.set_title(SEVERITY_PANELS[panel])
+        lowest = ours[[name + end for _, name in SEVERITY_PANELS for end in ("", "_low")]].min().min()
+        axes[0, 0].set_ylim(np.nanmin([0.4, lowest]) - 0.03, 1.03)
+        lines = [axes[0, 0].plot([], [], "o-", color=method_colour(k))[0] for k in range(len(adaptations))]
+        figure.legend(lines, adaptations, loc="outside lower center", frameon=False, ncols=min(6, len(adaptations)))
     return done()
 
 
@@ -105,7 +112,7 @@ def curves_figure(curves: pd.DataFrame, detector: str, adaptations: Sequence[str
     shown = [name for name in adaptations if name in set(ours["adaptation"])]
     metrics = _curve_metrics(ours, limit)
     sources = list(dict.fromkeys(ours["source"]))
-    with _figure(f"curves {detector}", 1.2 + 2.1 * len(shown), 0.8 + 1.5 * len(metrics)) as (figure, done):
+    with figure_of(f"curves {detector}", 1.2 + 2.1 * len(shown), 0.8 + 1.5 * len(metrics)) as (figure, done):
         axes = figure.subplots(len(metrics), len(shown), squeeze=False, sharey="row")
         for row, metric in zip(axes, metrics, strict=True):
             for axis, adaptation in zip(row, shown, strict=True):
@@ -119,32 +126,6 @@ def curves_figure(curves: pd.DataFrame, detector: str, adaptations: Sequence[str
     return done()
 
 
-def standalone(svg: str) -> str:
-    """A figure of the page as a file of its own: dark ink on white."""
-    return svg.replace("<svg ", '<svg style="color:#14181d;background:#fff;font-family:sans-serif" ', 1)
-
-
-@contextmanager
-def _figure(name: str, width: float, height: float) -> Iterator[tuple[Figure, Callable[[], str]]]:
-    with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):  # ids are unique on a page with several figures
-        figure = Figure(figsize=(width, height), layout="constrained")
-        FigureCanvasSVG(figure)
-        text: list[str] = []
-        yield figure, lambda: text[0]
-        text.append(_svg(figure))
-
-
-def _svg(figure: Figure) -> str:
-    buffer = io.StringIO()
-    nothing: dict[str, Any] = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
-    text = buffer.getvalue()
-    text = text[text.index("<svg ") :].replace(_INK, "currentColor")
-    text = re.sub(r"\n <defs>\n  <style.*?</defs>", "", text, count=1, flags=re.DOTALL)  # would style the whole page
-    text = re.sub(r" font-family: [^;]*;", "", text)
-    return re.sub(r' id="[a-zA-Z0-9.]+_[^"]*"', "", text).replace("<svg ", '<svg role="img" ', 1)
-
-
 def _heatmap(axis: Axes, matrix: pd.DataFrame) -> None:
     values = matrix.to_numpy(dtype=np.float64)
     edges = (np.arange(n + 1) - 0.5 for n in values.shape[::-1])
@@ -154,7 +135,7 @@ def _heatmap(axis: Axes, matrix: pd.DataFrame) -> None:
     for row, source in enumerate(matrix.index):
         for column, test in enumerate(matrix.columns):
             value = values[row, column]
-            ink = shade(value)[1] if math.isfinite(value) else _INK
+            ink = shade(value)[1] if math.isfinite(value) else INK
             text = f"{value:.2f}" if math.isfinite(value) else "·"
             axis.text(column, row, text, ha="center", va="center", color=ink, fontsize=8.5)
             if source == test:
@@ -180,11 +161,27 @@ def _forest(axis: Axes, gains: pd.DataFrame, shown: Sequence[str], offset: float
     axis.plot([], [], "D-", color=colour, markersize=5.5, linewidth=2.4, label=f"over {label}")
 
 
-def _band(axis: Axes, part: pd.DataFrame, rate: str, label: str, colour: str) -> None:
-    epsilon = part["epsilon"].to_numpy(dtype=np.float64)
-    value, low, high = (part[rate + end].to_numpy(dtype=np.float64) for end in ("", "_low", "_high"))
-    axis.fill_between(epsilon, low, high, color=colour, alpha=0.15, linewidth=0)
-    axis.plot(epsilon, value, "o-", color=colour, markersize=3.5, linewidth=1.6, label=label)
+def _band(axis: Axes, at: pd.Series[Any], part: pd.DataFrame, name: str, label: str, colour: str) -> None:
+    places = at.to_numpy(dtype=np.float64)
+    value, low, high = (part[name + end].to_numpy(dtype=np.float64) for end in ("", "_low", "_high"))
+    axis.fill_between(places, low, high, color=colour, alpha=0.15, linewidth=0)
+    axis.plot(places, value, "o-", color=colour, markersize=3.5, linewidth=1.6, label=label)
+
+
+def _severity_row(axes: Sequence[Axes], ours: pd.DataFrame, adaptations: Sequence[str]) -> None:
+    """One corruption: a panel a scope and metric, severities evenly spaced behind the clean images."""
+    steps = ours.drop_duplicates("step").sort_values("step")
+    for axis, (scope, metric) in zip(axes, SEVERITY_PANELS, strict=True):
+        axis.axhline(0.5, color=INK, linewidth=0.9, linestyle=":")
+        for place, adaptation in enumerate(adaptations):
+            part = ours[(ours["scope"] == scope) & (ours["adaptation"] == adaptation)].sort_values("step")
+            _band(axis, part["step"], part, metric, "", method_colour(place))
+        axis.set_xticks(steps["step"], ["clean", *(f"{value:g}" for value in steps["severity"][1:])])
+        if len(steps) > 6:
+            axis.tick_params(axis="x", rotation=45)
+        axis.set_xlabel(f"{steps['parameter'].iloc[0]}, {steps['unit'].iloc[0]}")
+        axis.grid()
+    axes[0].set_ylabel(str(ours["corruption"].iloc[0]).replace(" (", "\n("))
 
 
 def _curves(axis: Axes, part: pd.DataFrame, sources: Sequence[str]) -> None:

@@ -9,22 +9,17 @@ import pandas as pd
 
 from orchestrator.plan.cells import Cell, Stage
 from orchestrator.store.records import Record, Status
-from reports.results import SOURCE_ONLY, Model, Results, in_matrix
+from reports.results import Model, Results, in_matrix
 from reports.statistics import METRICS, Estimate, mean
 
 Row = dict[str, Any]
 
-GAIN_METRICS = ("accuracy", "auroc")
 INTERVAL = ("", "_low", "_high")
 
 PLACE = ("detector", "adaptation", "source", "target", "seed")
 GRID = (
     *("plan", "selection", *PLACE, "test", "variant", "in_dataset", "matrix", "cell", "status", "images"),
     *(metric + end for metric in METRICS for end in INTERVAL),
-)
-GAINS = (
-    *("plan", "selection", "detector", "adaptation", "baseline", "metric", "scope", "source", "target"),
-    *("pairs", "pairs_planned", "value", "baseline_value", "gain", "gain_low", "gain_high", "clear"),
 )
 SUMMARY = (
     *("plan", "selection", "detector", "adaptation", "variant", "pairs", "pairs_planned", "in_dataset"),
@@ -40,25 +35,9 @@ CURVES = ("stage", *PLACE, "epoch", "metric", "value")
 def grid_frame(results: Results) -> pd.DataFrame:
     """One row a score cell of the plan, done or not: where it stands, its metrics and their 95 % intervals.
 
-    Further metrics of the ledger follow the declared columns.
+    The oracles' are among them, told by their ``selection``. Further metrics of the ledger follow the declared columns.
     """
     return _frame([_grid_row(results, cell) for cell in results.of(Stage.SCORE)], GRID)
-
-
-def gains_frame(results: Results) -> pd.DataFrame:
-    """Each method's gain over each baseline: for every off-diagonal pair, and the mean over them.
-
-    A gain pairs the same seeds and the same images. ``clear`` says that the interval excludes 0; a gain that is not
-    clear is none.
-    """
-    rows: list[Row] = []
-    for detector in results.detectors:
-        for adaptation in results.adaptations:
-            for baseline in results.baselines:
-                if adaptation not in (SOURCE_ONLY, baseline):
-                    for metric in GAIN_METRICS:
-                        rows += _gain_rows(results, detector, adaptation, baseline, metric)
-    return _frame(rows, GAINS)
 
 
 def summary_frame(results: Results) -> pd.DataFrame:
@@ -125,7 +104,8 @@ def _grid_row(results: Results, cell: Cell) -> Row:
     record = results.records.get(cell.id)
     found = results.estimates.get(cell.id, {})
     row: Row = {
-        **_origin(results),
+        "plan": results.plan,
+        "selection": cell.tags.selection,
         **_place(cell),
         "test": cell.tags.test,
         "variant": cell.tags.variant,
@@ -140,30 +120,8 @@ def _grid_row(results: Results, cell: Cell) -> Row:
     return (dict(record.metrics) if record else {}) | row
 
 
-def _gain_rows(results: Results, detector: str, adaptation: str, baseline: str, metric: str) -> Iterator[Row]:
-    gains: list[tuple[Estimate, Estimate, Estimate]] = []
-    common = {"detector": detector, "adaptation": adaptation, "baseline": baseline, "metric": metric}
-    for source, target in results.pairs:
-        ours, theirs = (results.entry(detector, name, source, target) for name in (adaptation, baseline))
-        gain = results.difference((ours, target, ""), (theirs, target, ""), metric)
-        values = results.at(ours, target, metric), results.at(theirs, target, metric)
-        if gain and values[0] and values[1]:
-            gains.append((gain, values[0], values[1]))
-            place = {"scope": "pair", "source": source, "target": target, "pairs": 1, "pairs_planned": 1}
-            yield _origin(results) | common | place | _gain_columns(gain, values[0].value, values[1].value)
-    if gains:
-        gain, ours_mean, theirs_mean = (mean(estimates) for estimates in zip(*gains, strict=True))
-        place = {"scope": "mean", "pairs": len(gains), "pairs_planned": len(results.pairs)}
-        yield _origin(results) | common | place | _gain_columns(gain, ours_mean.value, theirs_mean.value)
-
-
-def _gain_columns(gain: Estimate, value: float, baseline_value: float) -> Row:
-    columns = {"value": value, "baseline_value": baseline_value, "clear": gain.clear}
-    return columns | interval_columns("gain", gain)
-
-
 def _summary_row(results: Results, detector: str, adaptation: str, variant: str) -> Row:
-    row: Row = {**_origin(results), "detector": detector, "adaptation": adaptation, "variant": variant}
+    row: Row = {**origin(results), "detector": detector, "adaptation": adaptation, "variant": variant}
     for metric in METRICS:
         found, row["pairs"] = results.average(detector, adaptation, results.pairs, metric, variant)
         row |= interval_columns(metric, found)
@@ -233,7 +191,8 @@ def _recorded(results: Results) -> Iterator[tuple[Cell, Record]]:
     return ((cell, results.records[cell.id]) for cell in results.cells if cell.id in results.records)
 
 
-def _origin(results: Results) -> Row:
+def origin(results: Results) -> Row:
+    """The columns that say what a table of methods was made of."""
     return {"plan": results.plan, "selection": results.selection}
 
 

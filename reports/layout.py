@@ -11,24 +11,28 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from orchestrator.store.records import Status
+from reports.alarms import MEANINGS, WITHIN, alarm_counts, alarm_table, counts_table
+from reports.audit import AuditPart, template_environment
+from reports.audit_tables import below_matrix, beside_summary
+from reports.comparison import ranking
+from reports.comparison_tables import comparison_table, pair_gain_table, recovery_table
 from reports.pictures import Pictures, pictures
 from reports.results import Results, in_matrix
+from reports.severity import drop_table
 from reports.tables import (
     HeatTable,
     Table,
     attack_table,
     corruption_table,
     cost_table,
-    gain_table,
     heat_table,
     rows_of,
     summary_table,
 )
-from reports.words import headline, how_intervals, unbalanced
+from reports.words import headline, how_intervals, rank_words, seeds_covered, unbalanced
 
 PICTURES = 60
 _METRICS = (("accuracy", "Accuracy at threshold 0.5"), ("auroc", "AUROC"))
@@ -36,16 +40,22 @@ _METRICS = (("accuracy", "Accuracy at threshold 0.5"), ("auroc", "AUROC"))
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """Every table of a report as a frame."""
+    """Every table of a report as a frame, and the audit of its data."""
 
     grid: pd.DataFrame
     gains: pd.DataFrame
     summary: pd.DataFrame
+    drops: pd.DataFrame
+    comparison: pd.DataFrame
+    recoveries: pd.DataFrame
+    alarms: pd.DataFrame
+    severities: pd.DataFrame
     attacks: pd.DataFrame
     attack_means: pd.DataFrame
     costs: pd.DataFrame
     failures: pd.DataFrame
     curves: pd.DataFrame
+    audit: AuditPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +63,20 @@ class Drawings:
     """A detector's figures as SVG, by what they show; empty where there is nothing to show."""
 
     gains: str = ""
+    ranks: str = ""
     curves: str = ""
+    severity: str = ""
     attacks: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Alarms:
+    """What the page says of alarms: how many of each kind, by method, and each with its cell."""
+
+    counts: Mapping[str, int]
+    table: Table
+    rows: Table
+    information: Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +87,13 @@ class DetectorPart:
     sentences: Sequence[str]
     matrices: Sequence[tuple[str, Sequence[HeatTable]]]
     summary: Table
-    gains: Table
+    comparison: Table
+    covered: str
+    tests: str
     pair_gains: Table
+    recoveries: Table | None
     corruptions: Table | None
+    drops: Table | None
     attacks: Table | None
     drawings: Drawings
     pictures: Pictures
@@ -82,49 +108,68 @@ def page(
     unusable: Sequence[tuple[str, str]],
 ) -> str:
     """The whole report as one HTML page that needs no network."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["svg"] = Markup  # our own figures; all else is escaped
-    room = files("reports")
-    return environment.from_string(room.joinpath("page.html").read_text("utf-8")).render(
-        css=Markup(room.joinpath("page.css").read_text("utf-8")),
+    template = template_environment().get_template("page.html")
+    return template.render(
+        css=Markup(files("reports").joinpath("page.css").read_text("utf-8")),
         study=study,
         plan=results.plan,
         data=results.data,
         selection=results.selection,
+        oracles=results.oracles,
         progress=_progress(results),
         dates=_dates(results),
         provenance=_provenance(results),
         detectors=[_part(results, frames, drawings[detector], detector) for detector in results.detectors],
         large=len(results.tests) > 6 or max(map(len, results.tests), default=0) > 9,
+        audit=frames.audit,
         costs=cost_table(frames.costs),
+        alarms=_alarms(frames.alarms),
+        meanings=MEANINGS,
+        within=WITHIN,
         failures=rows_of(frames.failures.astype(object).where(frames.failures.notna(), "")),
         unbalanced=unbalanced(results),
         unusable=unusable,
-        intervals=how_intervals(),
+        intervals=how_intervals(results),
         without_scores=_without_scores(results),
         yaml=yaml.safe_dump(json.loads(json.dumps(study, default=str)), sort_keys=False, allow_unicode=True),
     )
 
 
 def _part(results: Results, frames: Frames, drawings: Drawings, detector: str) -> DetectorPart:
-    shown, left = pictures(results, detector, PICTURES)
+    seen, left = pictures(results, detector, PICTURES)
+    shown = (*results.adaptations, *results.oracles)
     attacked = detector in set(frames.attack_means["detector"])
+    compared = frames.comparison[frames.comparison["detector"] == detector]
     return DetectorPart(
         name=detector,
         sentences=headline(results, frames.summary, frames.gains, detector),
         matrices=[
-            (title, [heat_table(results, detector, adaptation, metric) for adaptation in results.adaptations])
+            (title, [_matrix(results, frames.audit, detector, name, metric) for name in shown])
             for metric, title in _METRICS
         ],
-        summary=summary_table(frames.summary, detector),
-        gains=gain_table(frames.gains, detector, results.baselines, "mean"),
-        pair_gains=gain_table(frames.gains, detector, results.baselines, "pair"),
+        summary=beside_summary(summary_table(frames.summary, detector), frames.audit.baselines, results.tests),
+        comparison=comparison_table(compared, frames.gains, frames.recoveries, detector, results.baselines),
+        covered=seeds_covered(compared["seeds"]),
+        tests=rank_words(*ranking(results, detector), int(compared["p"].notna().sum())),
+        pair_gains=pair_gain_table(frames.gains, detector, results.baselines),
+        recoveries=recovery_table(frames.recoveries, detector),
         corruptions=corruption_table(frames.summary, detector, results.variants) if results.variants else None,
+        drops=drop_table(frames.drops, detector) if results.variants else None,
         attacks=attack_table(frames.attack_means, detector) if attacked else None,
         drawings=drawings,
-        pictures=shown,
+        pictures=seen,
         pictures_left=left,
     )
+
+
+def _matrix(results: Results, audit: AuditPart, detector: str, adaptation: str, metric: str) -> HeatTable:
+    table = heat_table(results, detector, adaptation, metric)
+    return below_matrix(table, audit.baselines) if metric == "auroc" else table
+
+
+def _alarms(alarms: pd.DataFrame) -> Alarms:
+    tables = (alarm_table(alarms, level) for level in ("alarm", "information"))
+    return Alarms(alarm_counts(alarms), counts_table(alarms), *tables)
 
 
 def _progress(results: Results) -> dict[str, int]:

@@ -11,11 +11,25 @@ import pandas as pd
 
 from orchestrator.plan.cells import Cell, CellId
 from orchestrator.store.records import Record
-from reports.figures import attack_figure, curves_figure, gains_figure, matrices_figure, standalone
-from reports.frames import cost_frame, curve_frame, failure_frame, gains_frame, grid_frame, matrix_frame, summary_frame
+from reports.alarms import alarm_frame
+from reports.audit import audit_frames, audit_of
+from reports.comparison import comparison_frame, ranking, recovery_frame
+from reports.drawing import standalone
+from reports.figures import (
+    attack_figure,
+    curves_figure,
+    gains_figure,
+    matrices_figure,
+    severity_figure,
+)
+from reports.frames import cost_frame, curve_frame, failure_frame, grid_frame, matrix_frame, summary_frame
+from reports.gains import gains_frame
 from reports.layout import Drawings, Frames, page
-from reports.results import Folders, Progress, Results, load_results
+from reports.loading import Progress, load_results
+from reports.rank_figure import critical_difference_figure
+from reports.results import Folders, Results
 from reports.robustness import attack_frames
+from reports.severity import curves_of, drop_frame, severity_frame
 from trainables.writing import write_bytes
 
 MATRIX_METRICS = ("accuracy", "auroc")
@@ -70,7 +84,7 @@ def build_report(
         progress: is told each step in words.
 
     Raises:
-        MixedSelectionError: the plan's models were chosen by more than one rule.
+        MixedSelectionError: the methods' models were chosen by more than one rule; oracles stand apart.
     """
     tell = progress or _silent
     tell("reading the scores")
@@ -89,8 +103,14 @@ def build_report(
         gains_csv=_write_table(out / "gains.csv", frames.gains),
         further=[
             _write_table(out / "summary.csv", frames.summary),
+            _write_table(out / "comparison.csv", frames.comparison),
+            _write_table(out / "recovery.csv", frames.recoveries),
+            _write_table(out / "alarms.csv", frames.alarms),
+            _write_table(out / "corruptions.csv", frames.drops),
+            _write_table(out / "severity.csv", frames.severities),
             _write_table(out / "attacks.csv", frames.attacks),
             _write_table(out / "costs.csv", frames.costs),
+            *(_write_table(out / f"audit_{name}.csv", frame) for name, frame in audit_frames(frames.audit).items()),
         ],
         matrices=list(_write_matrices(results, out)),
         figures=list(_write_figures(results, drawings, out / "figures")),
@@ -103,25 +123,37 @@ def _silent(step: str) -> None:
 
 def _frames(results: Results) -> Frames:
     attacks, means = attack_frames(results)
+    gains = gains_frame(results)
+    curves = curves_of(results)
     return Frames(
         grid=grid_frame(results),
-        gains=gains_frame(results),
+        gains=gains,
+        comparison=comparison_frame(results, gains),
+        recoveries=recovery_frame(results),
+        alarms=alarm_frame(results, gains),
         summary=summary_frame(results),
+        drops=drop_frame(results, curves),
+        severities=severity_frame(results, curves),
         attacks=attacks,
         attack_means=means,
         costs=cost_frame(results),
         failures=failure_frame(results),
         curves=curve_frame(results),
+        audit=audit_of(results),
     )
 
 
 def _drawings(results: Results, frames: Frames, detector: str) -> Drawings:
     compared = not frames.gains[frames.gains["detector"] == detector].empty
+    swept = not frames.severities[frames.severities["detector"] == detector].empty
     learnt = not frames.curves[frames.curves["detector"] == detector].empty
+    ranks, _, _ = ranking(results, detector)
     attacked = frames.attack_means[frames.attack_means["detector"] == detector]
     return Drawings(
         gains=gains_figure(frames.gains, detector, results.adaptations, results.baselines) if compared else "",
+        ranks=critical_difference_figure(ranks, detector) if ranks else "",
         curves=curves_figure(frames.curves, detector, results.adaptations) if learnt else "",
+        severity=severity_figure(frames.severities, detector, results.adaptations) if swept else "",
         attacks=tuple(
             (str(attack), attack_figure(frames.attack_means, detector, str(attack), results.adaptations))
             for attack in dict.fromkeys(attacked["attack"])
@@ -131,7 +163,7 @@ def _drawings(results: Results, frames: Frames, detector: str) -> Drawings:
 
 def _write_matrices(results: Results, out: Path) -> Iterator[Path]:
     for detector in results.detectors:
-        for adaptation in results.adaptations:
+        for adaptation in (*results.adaptations, *results.oracles):
             for metric in MATRIX_METRICS:
                 matrix = matrix_frame(results, detector, adaptation, metric).reset_index()
                 yield _write_table(out / f"matrix_{detector}_{adaptation}_{metric}.csv", matrix)
@@ -140,6 +172,7 @@ def _write_matrices(results: Results, out: Path) -> Iterator[Path]:
 def _write_figures(results: Results, drawings: Mapping[str, Drawings], folder: Path) -> Iterator[Path]:
     for detector, drawn in drawings.items():
         figures = {"matrix": matrices_figure(results, detector), "gains": drawn.gains, "curves": drawn.curves}
+        figures |= {"ranks": drawn.ranks, "severity": drawn.severity}
         figures |= {f"attack_{attack}": svg for attack, svg in drawn.attacks}
         for name, svg in figures.items():
             if svg:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-
 from orchestrator.plan.cells import Cell, CellId, Stage, combine
 from orchestrator.store.records import Record, Status
-from orchestrator.store.tables import SCORES_FILE, read_scores
-from reports.statistics import METRICS, Estimate, Resampler, Scores, estimate, mean, over_seeds, paired_gain
+from reports.selection import SOURCE_ONLY, split_oracles
+from reports.statistics import Estimate, Resampler, Scores, mean, over_seeds, paired_gain
+from trainables.contract import Split
 
-SOURCE_ONLY, RECALIBRATE = "source_only", "recalibrate"
-
-Progress = Callable[[str], None]
+RECALIBRATE = "recalibrate"
 
 
 class Folders(Protocol):
@@ -35,6 +32,10 @@ class Model:
     adaptation: str
     source: str
     target: str
+
+
+Place = tuple[Model, str, str]
+"""A model, the generator it is tested on, and the variant of its images."""
 
 
 @dataclass(frozen=True)
@@ -68,22 +69,53 @@ class Results:
         return combine({cell.data for cell in self.cells if cell.data})
 
     @cached_property
+    def _of_models(self) -> tuple[Cell, ...]:
+        """The cells that make or read a detector; the audit's cell has no place in the grid."""
+        return tuple(cell for cell in self.cells if cell.stage is not Stage.AUDIT)
+
+    @cached_property
     def detectors(self) -> tuple[str, ...]:
-        return _unique(cell.tags.detector for cell in self.cells)
+        return _unique(cell.tags.detector for cell in self._of_models)
 
     @cached_property
     def adaptations(self) -> tuple[str, ...]:
-        """``source_only`` first, then in the study's order."""
-        return _unique([SOURCE_ONLY, *(cell.tags.adaptation for cell in self.cells)])
+        """The methods that are compared: ``source_only`` first, then in the study's order, without the oracles."""
+        named = _unique([SOURCE_ONLY, *(cell.tags.adaptation for cell in self._of_models)])
+        return tuple(name for name in named if name not in self.oracles)
+
+    @property
+    def oracles(self) -> tuple[str, ...]:
+        """What was trained on the target's labels: in no mean, rank or comparison of the methods."""
+        return self._selection[1]
+
+    @cached_property
+    def labelled(self) -> frozenset[str]:
+        """The methods that read labels of the target, a few or all."""
+        unlabelled = {Split.ADAPT.value}
+        return frozenset(
+            cell.tags.adaptation
+            for cell in self.of(Stage.ADAPT)
+            if any(read.role == "target" and set(read.splits) - unlabelled for read in cell.reads)
+        )
+
+    @property
+    def selection(self) -> str:
+        """The one rule that chose every method's models."""
+        return self._selection[0]
+
+    @cached_property
+    def _selection(self) -> tuple[str, tuple[str, ...]]:
+        return split_oracles(self.cells)
 
     @cached_property
     def baselines(self) -> tuple[str, ...]:
-        """What a gain is measured over: the source detector, and the one that only moves its threshold."""
-        return _unique([SOURCE_ONLY, *(c.tags.adaptation for c in self.of(Stage.ADAPT) if c.method == RECALIBRATE)][:2])
+        """What a gain is measured over: the source detector, and the one that only moves its threshold, unlabelled."""
+        moved = (c.tags.adaptation for c in self.of(Stage.ADAPT) if c.method == RECALIBRATE)
+        return _unique([SOURCE_ONLY, *(name for name in moved if name not in self.labelled)][:2])
 
     @cached_property
     def sources(self) -> tuple[str, ...]:
-        return _unique(cell.tags.source for cell in self.cells)
+        return _unique(cell.tags.source for cell in self._of_models)
 
     @cached_property
     def tests(self) -> tuple[str, ...]:
@@ -95,15 +127,6 @@ class Results:
     def variants(self) -> tuple[str, ...]:
         """The corruptions, without the clean images."""
         return _unique(c.tags.variant for c in self.cells if c.stage is Stage.SCORE and c.tags.variant)
-
-    @cached_property
-    def selection(self) -> str:
-        """The one rule that chose every model.
-
-        Raises:
-            MixedSelectionError: the plan's cells were chosen by more than one.
-        """
-        return one_selection(cell.tags.selection for cell in self.cells)
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
@@ -165,16 +188,22 @@ class Results:
         known = [entry for entry in entries if entry is not None]
         return (mean(known) if known else None), len(known)
 
-    def difference(self, first: tuple[Model, str, str], second: tuple[Model, str, str], metric: str) -> Estimate | None:
+    def common_seeds(self, *places: Place) -> tuple[int, ...]:
+        """The seeds by which every one of these is scored."""
+        found = [{seed for seed, cell in self.scored(*place).items() if cell.id in self.estimates} for place in places]
+        return tuple(sorted(set.intersection(*found)))
+
+    def difference(
+        self, first: Place, second: Place, metric: str, seeds: Sequence[int] | None = None
+    ) -> Estimate | None:
         """The first's metric minus the second's: seed by seed, image by image; None where no seed has both.
 
         Args:
-            first, second: a model, a test generator and a variant.
+            seeds: those that are averaged over, of ``common_seeds``; all of them if not given.
         """
         ours, theirs = self.scored(*first), self.scored(*second)
-        both = {s: (ours[s].id, theirs[s].id) for s in ours if s in theirs}
-        known = {s: pair for s, pair in both.items() if all(i in self.estimates for i in pair)}
-        gains = {seed: self._difference(*pair, metric) for seed, pair in known.items()}
+        common = self.common_seeds(first, second) if seeds is None else seeds
+        gains = {seed: self._difference(ours[seed].id, theirs[seed].id, metric) for seed in common}
         return over_seeds(gains, self.resampler) if gains else None
 
     def _difference(self, first: CellId, second: CellId, metric: str) -> Estimate:
@@ -187,67 +216,6 @@ class Results:
 def in_matrix(score: Cell) -> bool:
     """Whether a score cell is an entry of a matrix: a source detector's, or an adapted one's on its own target."""
     return score.tags.adaptation == SOURCE_ONLY or score.tags.test == score.tags.target
-
-
-class MixedSelectionError(ValueError):
-    """Figures of models that were chosen by different rules were about to share a table."""
-
-
-def one_selection(selections: Iterable[str]) -> str:
-    """The one selection rule of a table.
-
-    Raises:
-        MixedSelectionError: there is more than one: a model chosen with the target's labels beside one chosen without.
-    """
-    found = sorted(set(selections))
-    if len(found) > 1:
-        raise MixedSelectionError(f"one table cannot hold models chosen by different rules: {', '.join(found)}")
-    return found[0] if found else ""
-
-
-def load_results(
-    cells: Sequence[Cell],
-    records: Mapping[CellId, Record],
-    folders: Folders,
-    resampler: Resampler | None = None,
-    progress: Progress | None = None,
-) -> Results:
-    """Read the scores of the matrices' finished cells, and estimate every metric.
-
-    Cells outside every matrix (a model on a generator it was neither trained on nor adapted to), and cells whose
-    scores are gone, keep the ledger's figures, without intervals.
-    """
-    resampler = resampler or Resampler()
-    ours = {cell.id: records[cell.id] for cell in cells if cell.id in records}
-    done = [c for c in cells if c.stage is Stage.SCORE and c.id in ours and ours[c.id].status is Status.DONE]
-    scores = _read_scores([cell for cell in done if in_matrix(cell)], folders)
-    if progress:
-        progress(f"resampling the test images of {len(scores)} score tables")
-    estimates: dict[CellId, Mapping[str, Estimate]] = {}
-    for cell in done:
-        found = scores.get(cell.id)
-        estimates[cell.id] = estimate(found, resampler) if found else _without_interval(ours[cell.id], resampler)
-    return Results(tuple(cells), ours, estimates, scores, folders, resampler)
-
-
-def _read_scores(cells: Iterable[Cell], folders: Folders) -> dict[CellId, Scores]:
-    known: dict[str, Scores] = {}
-    found: dict[CellId, Scores] = {}
-    for cell in cells:
-        path = folders.folder(cell.id) / SCORES_FILE
-        if not path.is_file():
-            continue
-        scores = Scores.from_frame(read_scores(path))
-        if len(scores):
-            # Hundreds of tables hold the same images: keep their names once.
-            first = known.setdefault(cell.tags.test, scores)
-            found[cell.id] = replace(first, values=scores.values) if first.same_images(scores) else scores
-    return found
-
-
-def _without_interval(record: Record, resampler: Resampler) -> dict[str, Estimate]:
-    nothing = np.full(resampler.draws, np.nan)
-    return {name: Estimate(float(record.metrics.get(name, np.nan)), nothing) for name in METRICS}
 
 
 def _unique(names: Iterable[str]) -> tuple[str, ...]:

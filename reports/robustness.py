@@ -34,7 +34,7 @@ ATTACK_MEANS = (
 
 
 def attack_frames(results: Results) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """One row an attacked model and budget; and the means over the models of a detector and method.
+    """One row an attacked model and budget; and the means over the models of a detector and method, oracles left out.
 
     Budgets are in pixel steps of 0-255. Rates come from the per-image rows; where these are gone, from the ledger,
     without intervals.
@@ -44,8 +44,9 @@ def attack_frames(results: Results) -> tuple[pd.DataFrame, pd.DataFrame]:
     for cell, record in _attacked(results):
         for epsilon, (rates, images) in sorted(_rates(results, cell, record).items()):
             rows.append(_row(results, cell, epsilon, rates, images))
-            key = (cell.tags.detector, cell.tags.adaptation, cell.tags.variant, epsilon)
-            grouped.setdefault(key, []).append(rates)
+            if cell.tags.adaptation not in results.oracles:
+                key = (cell.tags.detector, cell.tags.adaptation, cell.tags.variant, epsilon)
+                grouped.setdefault(key, []).append(rates)
     means = [_mean_row(results, key, found) for key, found in grouped.items()]
     return pd.DataFrame(rows, columns=list(ATTACKS)), pd.DataFrame(means, columns=list(ATTACK_MEANS))
 
@@ -90,7 +91,7 @@ def _from_metrics(results: Results, record: Record) -> dict[float, dict[str, Est
 
 
 def _row(results: Results, cell: Cell, epsilon: float, rates: Mapping[str, Estimate], images: int | None) -> Row:
-    row: dict[str, Any] = {"plan": results.plan, "selection": results.selection, "attack": cell.tags.variant}
+    row: dict[str, Any] = {"plan": results.plan, "selection": cell.tags.selection, "attack": cell.tags.variant}
     row |= {name: getattr(cell.tags, name) for name in PLACE}
     row |= {"epsilon": epsilon, "cell": cell.id, "images": images}
     for rate in RATES:

@@ -27,34 +27,46 @@ class HeatCell:
     background: str = ""
     ink: str = ""
     diagonal: bool = False
+    flagged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class HeatTable:
-    """A method's matrix as a table: a row a train generator, a column a test generator."""
+    """A method's matrix as a table: a row a train generator, a column a test generator.
+
+    The rows named in ``apart`` are none of its entries, but what they are to be compared with; so is all of it where
+    it is ``shaded``.
+    """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[HeatCell, ...]], ...]
     captions: tuple[str, ...]
+    apart: tuple[str, ...] = ()
+    shaded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure with its interval, as text; ``clear`` where the interval excludes 0."""
+    """A figure with its interval, as text; ``clear`` where the interval excludes 0; ``flagged`` is a warning."""
 
     text: str
     interval: str = ""
     clear: bool = True
+    flagged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A plain table: its columns, and rows of a name and figures."""
+    """A plain table: its columns, and rows of names and figures.
+
+    The columns in ``shaded`` are no figures of the methods, but what these are to be compared with.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[tuple[str, ...], tuple[Figure, ...]], ...]
     heads: int = 1
+    shaded: frozenset[str] = frozenset()
 
 
 def number(value: float, places: int = 2) -> str:
@@ -95,7 +107,9 @@ def heat_table(results: Results, detector: str, adaptation: str, metric: str) ->
     )
     means = (("in-dataset", results.diagonal), ("across", results.pairs))
     captions = (f"{name} {_average(results, detector, adaptation, pairs, metric)}" for name, pairs in means if pairs)
-    return HeatTable(adaptation, results.tests, rows, tuple(captions))
+    oracle = adaptation in results.oracles
+    told = ("trained on the target's labels",) if oracle else ()
+    return HeatTable(adaptation, results.tests, rows, (*told, *captions), shaded=oracle)
 
 
 def summary_table(summary: pd.DataFrame, detector: str) -> Table:
@@ -115,21 +129,6 @@ def summary_table(summary: pd.DataFrame, detector: str) -> Table:
         for row in rows_of(ours)
     )
     return Table((*columns, "worst pair", "on its own source"), rows)
-
-
-def gain_table(gains: pd.DataFrame, detector: str, baselines: Sequence[str], scope: str) -> Table:
-    """The gains of a detector's methods: of the mean over all pairs, or one row a pair."""
-    ours = gains[(gains["detector"] == detector) & (gains["scope"] == scope)]
-    heads = ["adaptation"] if scope == "mean" else ["source", "target", "adaptation"]
-    keys = [(metric, baseline) for metric in ("accuracy", "auroc") for baseline in baselines]
-    names = tuple(f"{'AUROC' if metric == 'auroc' else metric} over {baseline}" for metric, baseline in keys)
-    rows = []
-    for place, part in ours.groupby(heads, sort=False):
-        known = {(row["metric"], row["baseline"]): row for row in rows_of(part)}
-        figures = tuple(_gain(known.get(key)) for key in keys)
-        rows.append((tuple(str(name) for name in place), figures))
-    first = ("method",) if scope == "mean" else ("trained on", "adapted to", "method")
-    return Table((*first, *names), tuple(rows), heads=len(first))
 
 
 def corruption_table(summary: pd.DataFrame, detector: str, variants: Sequence[str]) -> Table:
@@ -233,13 +232,6 @@ def _average(results: Results, detector: str, adaptation: str, pairs: Sequence[t
 def _figure(row: Row, name: str) -> Figure:
     value, low, high = (row[name + end] for end in INTERVAL)
     return Figure(number(value), interval(low, high))
-
-
-def _gain(row: Row | None) -> Figure:
-    if row is None:
-        return Figure(MISSING, clear=False)
-    value, low, high = (row["gain" + end] for end in INTERVAL)
-    return Figure(signed(value), interval(low, high, sign=True), clear=row["clear"])
 
 
 def _drop(row: Row) -> Figure:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
 from reports.frames import Row
-from reports.results import RECALIBRATE, SOURCE_ONLY, Results
+from reports.ranks import FEWEST_METHODS, FEWEST_PAIRS, Ranking
+from reports.results import RECALIBRATE, Results
+from reports.selection import SOURCE_ONLY
+from reports.statistics import LEVEL, SEEDS_TO_RESAMPLE
 from reports.tables import interval, number, percent, rows_of, signed
 
 
@@ -59,21 +62,22 @@ def _best(results: Results, gains: pd.DataFrame, detector: str) -> str:
         over = " and ".join(_called(name) for name in results.baselines)
         both = "both " if len(results.baselines) > 1 else ""
         return f"No method beats {both}{over} beyond its 95 % interval, averaged over the pairs of generators."
-    best = max(helpful, key=lambda name: min(float(row["gain"]) for row in helpful[name].values()))
-    return _praise(best, [helpful[best][name] for name in results.baselines])
+    unlabelled = {name: rows for name, rows in helpful.items() if name not in results.labelled}
+    named = unlabelled or helpful  # a method that needs no labels, if any of these helps
+    best = max(named, key=lambda name: min(float(row["gain"]) for row in named[name].values()))
+    of = " without labels of the target" if unlabelled and results.labelled & compared.keys() else ""
+    reads = "" if unlabelled else ", with labels of the target,"
+    return f"Of the methods{of}, {best}{reads} helps most: {_praise([named[best][name] for name in results.baselines])}."
 
 
-def _praise(method: str, rows: Sequence[Row]) -> str:
+def _praise(rows: Sequence[Row]) -> str:
     last = rows[-1]
     share = "" if last["pairs"] == last["pairs_planned"] else f" on the {last['pairs']} pairs done so far"
     ends = [interval(row["gain_low"], row["gain_high"], sign=True) for row in rows]
     gains = [
         f"{signed(row['gain'])} [{end}] over {_called(row['baseline'])}" for row, end in zip(rows, ends, strict=True)
     ]
-    return (
-        f"Of the methods, {method} helps most: accuracy {number(last['value'], 3)} across generators{share},"
-        f" {' and '.join(gains)}."
-    )
+    return f"accuracy {number(last['value'], 3)} across generators{share}, {' and '.join(gains)}"
 
 
 def _called(baseline: str) -> str:
@@ -92,13 +96,74 @@ def unbalanced(results: Results) -> str:
     )
 
 
-def how_intervals() -> str:
+def how_intervals(results: Results) -> str:
     """How the intervals are made, for the notes."""
     return (
         "Intervals are 95 % percentile bootstrap intervals over the test images (2000 draws, stratified by"
         " generator and by source of real images). All models are resampled together, so a gain is a paired difference"
-        f" on the same images and seeds. With three seeds or more the seeds are resampled too. {RECALIBRATE} is a"
+        f" on the same images and seeds. From {SEEDS_TO_RESAMPLE} seeds on, these are resampled first, then the images,"
+        f" which all seeds share. {seeds_covered(_seeds(results))} {RECALIBRATE} is a"
         " baseline because it only moves the threshold. Pairs of generators are not resampled: a mean speaks"
         " of these generators only. Nor are intervals widened for the number of comparisons: about one in twenty is"
         " clear by chance."
     )
+
+
+def seeds_covered(counts: Iterable[int]) -> str:
+    """Whether intervals hold over trainings or over test images alone.
+
+    Args:
+        counts: the numbers of seeds that they are averaged over.
+    """
+    found = sorted(set(counts))
+    if not found:
+        return ""
+    if found[-1] < SEEDS_TO_RESAMPLE:
+        few = "There is one seed" if found[-1] == 1 else f"{found[-1]} seeds are too few to resample"
+        return f"{few}: intervals hold over test images only, not over trainings."
+    enough = [count for count in found if count >= SEEDS_TO_RESAMPLE]
+    span = f"{enough[0]}" if len(enough) == 1 else f"{enough[0]} to {enough[-1]}"
+    part = "" if enough == found else " Where there are fewer than three, they hold over test images only."
+    holds = 1 - 2 ** (1 - enough[0])
+    narrow = (
+        f" Resampled seeds stay within their range, and that of {enough[0]} trainings holds the mean of all such"
+        f" trainings in {percent(holds)} of cases."
+    )
+    return f"Intervals hold over {span} seeds and over test images.{narrow if holds < LEVEL else ''}{part}"
+
+
+def rank_words(ranking: Ranking | None, pairs: int, methods: int, comparisons: int) -> str:
+    """What the tests over pairs say and on what they stand, or why there are none."""
+    if pairs < FEWEST_PAIRS:
+        return (
+            f"No signed-rank tests and no critical-difference diagram: {pairs} pairs of generators that all methods are"
+            f" done on are too few, {FEWEST_PAIRS} are needed."
+        )
+    signed_ranks = (
+        f"p is of Wilcoxon's signed-rank test over the pairs, two-sided, corrected by Holm for all {comparisons}"
+        " comparisons of the table."
+    )
+    if ranking is None:
+        found = f"No critical-difference diagram: {methods} methods are too few, {FEWEST_METHODS} are needed."
+    else:
+        p = "below 0.001" if ranking.p < 0.001 else number(ranking.p, 3)
+        reading = "the methods differ" if ranking.differs else "no difference of the methods is shown, nor by the bars"
+        found = (
+            f"Friedman's test of {methods} methods over {pairs} pairs: chi-squared {number(ranking.statistic)}, p {p}:"
+            f" {reading}."
+        )
+    return f"{signed_ranks} {found} {CORRELATED}"
+
+
+CORRELATED = (
+    "The cells of one grid are correlated: pairs share source detectors, generators and real images, so they count for"
+    " fewer than as many independent data sets, and these p-values are too small."
+)
+
+
+def _seeds(results: Results) -> set[int]:
+    """How many seeds stand behind each entry of the matrices that is known."""
+    places = (
+        (results.entry(d, a, s, t), t) for d in results.detectors for a in results.adaptations for s, t in results.pairs
+    )
+    return {len(found) for place in places if (found := results.by_seed(*place, "accuracy"))}

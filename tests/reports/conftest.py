@@ -19,6 +19,14 @@ def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return build_store(tmp_path_factory.mktemp("shared") / "results")
 
 
+@pytest.fixture(scope="session")
+def compared_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Three seeds, an oracle and a method that reads labels: read it, don't change it."""
+    methods = ("recalibrate", "coral", "dann", "few_shot", "oracle")
+    root = tmp_path_factory.mktemp("compared") / "results"
+    return build_store(root, methods=methods, seeds=(0, 1, 2), corruptions=(), images=40, looked_at=False)
+
+
 @pytest.fixture
 def store(shared_store: Store, tmp_path: Path) -> Store:
     """The same, to change."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +11,24 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from orchestrator.plan.cells import Cell, CellId, Digest, Stage, Tags
+from orchestrator.plan.cells import Cell, CellId, Digest, Reading, Stage, Tags
 from orchestrator.store.artifacts import Artifacts
 from orchestrator.store.records import Failure, Record, Status
 from orchestrator.store.tables import ATTACKS, ROWS_FILE, SCORES_FILE, write_rows, write_scores
+from orchestrator.study.model import CorruptionChoice
+from orchestrator.study.sweep import expanded
 
 GENERATORS = ("tconv", "nearest", "bilinear", "latent8")
 METHODS = ("recalibrate", "adabn", "coral", "dann")
 CAMERAS = ("camera_a", "camera_b")
-MARGIN = {"source_only": 0.5, "recalibrate": 0.5, "adabn": 1.0, "coral": 2.0, "dann": 3.0}
+JPEG = {"kind": "jpeg", "name": "jpeg70", "quality": 70}
+MARGIN = {
+    **{"source_only": 0.5, "recalibrate": 0.5, "adabn": 1.0, "coral": 2.0, "dann": 3.0, "few_shot": 3.5},
+    "oracle": 5.0,
+}
 """How far apart a method's scores of fakes and reals are off the diagonal, in standard deviations."""
+LABELLED = {"few_shot": ("adapt", "few"), "oracle": ("adapt", "train", "val")}
+"""The splits of the target that are read by methods that see its labels."""
 
 
 @dataclass
@@ -31,6 +39,7 @@ class Store:
     cells: list[Cell] = field(default_factory=list)
     records: dict[CellId, Record] = field(default_factory=dict)
     images: int = 60
+    looked_at: bool = True
 
     @property
     def artifacts(self) -> Artifacts:
@@ -99,20 +108,23 @@ def build_store(
     methods: tuple[str, ...] = METHODS,
     detectors: tuple[str, ...] = ("residual_cnn",),
     seeds: tuple[int, ...] = (0,),
-    corruptions: tuple[str, ...] = ("jpeg70",),
+    corruptions: tuple[Any, ...] = (JPEG,),
     images: int = 60,
+    looked_at: bool = True,
 ) -> Store:
-    """A finished grid."""
-    store = Store(root, images=images)
+    """A finished grid; ``corruptions`` as a study's file has them; with attacks and pictures if ``looked_at``."""
+    store = Store(root, images=images, looked_at=looked_at)
+    choices = tuple(c for entry in corruptions for c in expanded(entry, CorruptionChoice.model_validate))
     for detector in detectors:
         for seed in seeds:
             for source in generators:
                 tags = Tags(detector=detector, source=source, target=source, adaptation="source_only", seed=seed)
-                model = _add_model(store, Stage.TRAIN, detector, tags, generators, corruptions)
+                model = _add_model(store, Stage.TRAIN, detector, tags, generators, choices)
                 for target in generators:
                     for method in methods if target != source else ():
-                        tags = Tags(detector=detector, source=source, target=target, adaptation=method, seed=seed)
-                        _add_model(store, Stage.ADAPT, method, tags, generators, corruptions, model.id)
+                        rule = "oracle" if method == "oracle" else "source_val"
+                        tags = replace(model.tags, target=target, adaptation=method, selection=rule)
+                        _add_model(store, Stage.ADAPT, method, tags, generators, choices, model.id)
     return store
 
 
@@ -122,37 +134,61 @@ def _add_model(
     method: str,
     tags: Tags,
     tests: tuple[str, ...],
-    corruptions: tuple[str, ...],
+    choices: tuple[CorruptionChoice, ...],
     *needs: CellId,
 ) -> Cell:
     params = {"name": f"{tags.detector} {tags.source} {tags.target} {tags.adaptation} {tags.seed}"}
     curves = [{"epoch": e, "loss": 0.7 * 0.6**e, "val_accuracy": 1 - 0.5 * 0.5**e} for e in range(1, 6)]
-    model = Cell(stage=stage, method=method, params=params, tags=tags, needs=needs, data=Digest("d" * 20))
+    if method == "dann":
+        curves = [{**row, "discriminator_accuracy": 0.6} for row in curves]
+    reads = _reads(tags) if stage is Stage.ADAPT else ()
+    model = Cell(stage=stage, method=method, params=params, tags=tags, needs=needs, reads=reads, data=Digest("d" * 20))
     store.add(model, curves=curves, seconds=20.0, images=8000)
     for test in tests:
-        for variant in ("", *corruptions):
-            _add_score(store, model, test, variant)
-    _add_attack(store, model)
-    _add_gradcam(store, model)
+        _add_score(store, model, test, None, 1.0)
+        for choice in choices:
+            alike = [other for other in choices if other.kind == choice.kind]
+            _add_score(store, model, test, choice, 0.6 ** (1 + alike.index(choice)))
+    if store.looked_at:
+        _add_attack(store, model)
+        _add_gradcam(store, model)
     return model
 
 
-def _add_score(store: Store, model: Cell, test: str, variant: str) -> None:
-    tags = _read(model.tags, test=test, variant=variant)
-    params = {"test": test, "corruption": variant}
-    cell = Cell(stage=Stage.SCORE, method=variant or "clean", params=params, tags=tags, needs=(model.id,))
+def _reads(tags: Tags) -> tuple[Reading, ...]:
+    splits = LABELLED.get(tags.adaptation, ("adapt",))
+    counts = {"fakes": {tags.target: 60}, "reals": dict.fromkeys(CAMERAS, 30)}
+    return (Reading(role="target", splits=splits, digest=Digest("e" * 20), **counts),)
+
+
+def _add_score(store: Store, model: Cell, test: str, choice: CorruptionChoice | None, fades: float) -> None:
+    """Scores that lie ``fades`` times as far apart as the clean ones; the control's are the clean ones."""
+    tags = replace(model.tags, test=test, variant=choice.name if choice else "")
+    kind = choice.kind if choice else "clean"
+    params = {"test": test, "corruption": choice.parameters if choice else None}
+    cell = Cell(stage=Stage.SCORE, method=kind, params=params, tags=tags, needs=(model.id,))
     margin = 6.0 if test == tags.source else MARGIN[tags.adaptation]
     shift = -2.0 if tags.adaptation == "source_only" and test != tags.source else 0.0
     noise = sum(map(ord, tags.source + test)) + 1000 * tags.seed
-    table = scores_of(test, margin * (0.6 if variant else 1), noise, store.images, shift)
+    table = scores_of(test, margin * (1 if kind == "identity" else fades), noise, store.images, shift)
     metrics = {"accuracy": float(((table["score"] > 0.5) == table["label"]).mean()), "ap": 0.9}
+    if tags.adaptation != "source_only" and test == tags.source:  # what a report takes from the ledger
+        metrics |= _figures(table)
     store.add(cell, files=(SCORES_FILE,), seconds=0.5, images=len(table), metrics=metrics)
     if tags.adaptation == "source_only" or test == tags.target:
         store.write(cell, table)
 
 
+def _figures(table: pd.DataFrame) -> dict[str, float]:
+    """AUROC from the ranks of the fakes, and both error rates."""
+    fake, called = table["label"] == 1, table["score"] > 0.5
+    ranks, fakes, reals = table["score"].rank(), int(fake.sum()), int((~fake).sum())
+    auroc = (ranks[fake].mean() - (fakes + 1) / 2) / reals
+    return {"auroc": auroc, "fake_to_real": 1 - called[fake].mean(), "real_to_fake": called[~fake].mean()}
+
+
 def _add_attack(store: Store, model: Cell) -> None:
-    tags = _read(model.tags, test=model.tags.target, variant="pgd")
+    tags = replace(model.tags, test=model.tags.target, variant="pgd")
     cell = Cell(stage=Stage.ATTACK, method="pgd", params={"test": tags.test}, tags=tags, needs=(model.id,))
     clean = scores_of(tags.test, 5.0, 3, store.images)
     parts = []
@@ -165,17 +201,13 @@ def _add_attack(store: Store, model: Cell) -> None:
 
 
 def _add_gradcam(store: Store, model: Cell) -> None:
-    tags = _read(model.tags, variant="gradcam")
+    tags = replace(model.tags, variant="gradcam")
     cell = Cell(stage=Stage.ANALYSE, method="gradcam", params={}, tags=tags, needs=(model.id,))
     folder = store.artifacts.folder(cell.id)
     folder.mkdir(parents=True, exist_ok=True)
     ramp = np.linspace(0, 255, 256, dtype=np.uint8)
     Image.fromarray(np.stack([np.tile(ramp, (96, 1))] * 3, axis=-1)).save(folder / "gradcam.png")
     store.add(cell, files=("gradcam.png",), seconds=1.0, images=12)
-
-
-def _read(tags: Tags, **changes: Any) -> Tags:
-    return Tags(**{name: getattr(tags, name) for name in Tags.__slots__} | changes)
 
 
 def _record(cell: Cell, **known: Any) -> Record:

@@ -11,9 +11,12 @@ import pytest
 
 from orchestrator.plan.cells import Cell, Stage
 from orchestrator.store.tables import ROWS_FILE, SCORES_FILE, read_scores
-from reports.frames import cost_frame, curve_frame, failure_frame, gains_frame, grid_frame, matrix_frame, summary_frame
-from reports.results import MixedSelectionError, Results, load_results
+from reports.frames import cost_frame, curve_frame, failure_frame, grid_frame, matrix_frame, summary_frame
+from reports.gains import gains_frame
+from reports.loading import load_results
+from reports.results import Results
 from reports.robustness import attack_frames
+from reports.selection import MixedSelectionError
 from reports.statistics import Resampler
 from tests.reports.synthetic import GENERATORS, METHODS, Store
 
@@ -138,9 +141,15 @@ def replace_tags(cell: Cell, **changes: str) -> Cell:
 
 
 def test_tables_refuse_to_mix_selection_rules(store: Store) -> None:
-    store.cells[-1] = replace_tags(store.cells[-1], selection="oracle")
-    with pytest.raises(MixedSelectionError, match="oracle, source_val"):
-        grid_frame(load(store))
+    store.cells[-1] = replace_tags(store.cells[-1], selection="leave_one_out")
+    with pytest.raises(MixedSelectionError, match="leave_one_out, source_val"):
+        load(store)
+
+
+def test_where_every_model_is_an_oracles_that_is_the_rule(store: Store) -> None:
+    cells = [replace_tags(cell, selection="oracle") for cell in store.cells]
+    results = load_results(cells, store.records, store.artifacts, Resampler(20))
+    assert (results.selection, results.oracles) == ("oracle", ())
 
 
 def test_summary_counts_each_pair_once_and_names_the_worst(results: Results) -> None:

@@ -147,9 +147,48 @@ def test_every_file_is_named(paths: ReportPaths) -> None:
 
 def test_figures_are_files_of_their_own(paths: ReportPaths) -> None:
     names = {path.name for path in paths.figures}
-    assert names == {f"{name}_residual_cnn.svg" for name in ("matrix", "gains", "curves", "attack_pgd")}
+    assert names == {f"{name}_residual_cnn.svg" for name in ("matrix", "gains", "ranks", "curves", "attack_pgd")}
     for path in paths.figures:
         assert ElementTree.parse(path).getroot().tag.endswith("svg")
+
+
+def test_methods_are_compared_with_the_oracle_apart(compared_store: Store, tmp_path: Path) -> None:
+    study = compared_store.study | {"seeds": [0, 1, 2]}
+    cells, records, artifacts = compared_store.cells, compared_store.records, compared_store.artifacts
+    paths = build_report(study, cells, records, artifacts, tmp_path)
+    text, said = paths.html.read_text("utf-8"), words(paths.html)
+    assert text.count('<table class="heat oracle"') == 2
+    assert "Intervals hold over 3 seeds and over test images." in said
+    assert "Of the methods without labels of the target, dann helps most" in said
+    assert "gains over both; reads target labels" in said
+    assert '<th scope="col" class="oracle">oracle</th>' in text
+    assert len(pd.read_csv(tmp_path / "recovery.csv")) == 4 * 13
+    assert list(pd.read_csv(tmp_path / "comparison.csv")["adaptation"].unique()) == [
+        "few_shot",
+        "dann",
+        "coral",
+        "recalibrate",
+    ]
+    again = build_report(study, cells[::-1], records, artifacts, tmp_path / "again").html
+    assert len(Outline(again.read_text("utf-8")).open) == 0
+
+
+def test_alarms_are_counted_at_the_top_and_told_with_their_cells(
+    store: Store, paths: ReportPaths, tmp_path: Path
+) -> None:
+    assert "alarms:" not in words(paths.html)
+    for cell in store.find(Stage.ADAPT, adaptation="dann", source="tconv"):
+        curves = tuple({**row, "discriminator_accuracy": 0.5} for row in store.records[cell.id].curves)
+        store.records[cell.id] = replace(store.records[cell.id], curves=curves)
+    said = words(build(store, tmp_path / "report").html)
+    assert "3 alarms : 3 discriminator degenerate." in said
+    assert "adapt/residual_cnn/tconv/nearest/dann/seed0 discriminator_accuracy 0.50 in the last epoch" in said
+    alarms = pd.read_csv(tmp_path / "report" / "alarms.csv")
+    assert (alarms["level"] == "alarm").sum() == 3
+
+
+def test_one_seed_is_said_to_be_one(paths: ReportPaths) -> None:
+    assert "There is one seed: intervals hold over test images only, not over trainings." in words(paths.html)
 
 
 def test_unfinished_grid_says_how_far_it_is_and_shows_holes(store: Store, tmp_path: Path) -> None:

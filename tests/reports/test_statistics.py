@@ -153,6 +153,38 @@ def test_mean_is_taken_draw_by_draw() -> None:
     assert found.draws == pytest.approx([0.3, 0.6])
 
 
+def test_what_cancels_out_but_for_rounding_is_not_clear() -> None:
+    assert not Estimate(1e-17, np.full(20, 1e-17)).clear
+    assert not Estimate(-1e-17, np.full(20, -1e-17)).clear
+    assert Estimate(1e-3, np.full(20, 1e-3)).clear
+
+
+def test_seeds_and_images_both_widen_an_interval_as_two_nested_loops_do() -> None:
+    """Images that are drawn once for all seeds, against plain loops over score tables."""
+    tables = {seed: Scores.from_frame(table(seed, 40, 40, margin=1 + seed)) for seed in range(4)}
+    resampler = Resampler(draws=30)
+    found = over_seeds({seed: estimate(one, resampler)["accuracy"] for seed, one in tables.items()}, resampler)
+    seeds = resampler.counts([f"seed {seed}" for seed in range(4)])
+    images = np.concatenate([resampler.counts(group) for group in tables[0].groups])
+    for draw in range(30):
+        picked = np.repeat(np.arange(4), seeds[:, draw])
+        shares = []
+        for seed in picked:
+            right = (tables[seed].values > 0.5) == tables[seed].fake
+            shares.append(np.repeat(right, images[:, draw]).mean())
+        assert found.draws[draw] == pytest.approx(np.mean(shares))
+
+
+def test_the_interval_of_three_seeds_is_their_range_and_holds_the_mean_three_times_in_four() -> None:
+    resampler, rng, covered = Resampler(draws=500), np.random.default_rng(3), 0
+    for _ in range(400):
+        values = rng.normal(size=3)
+        found = over_seeds({s: Estimate(float(v), np.full(500, v)) for s, v in enumerate(values)}, resampler)
+        assert found.interval == pytest.approx((values.min(), values.max()))
+        covered += found.low <= 0 <= found.high
+    assert covered / 400 == pytest.approx(0.75, abs=0.06)
+
+
 def test_two_seeds_are_averaged_and_three_resampled() -> None:
     resampler = Resampler(draws=60)
     rng = np.random.default_rng(0)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from reports.frames import gains_frame, summary_frame
-from reports.results import Results, load_results
+from reports.frames import summary_frame
+from reports.gains import gains_frame
+from reports.loading import load_results
+from reports.results import Results
 from reports.statistics import Resampler
 from reports.words import headline
 from tests.reports.synthetic import Store
@@ -27,6 +29,14 @@ def test_method_must_be_clear_over_both_baselines(results: Results, baseline: st
     assert "dann helps most" in best(results, gains)
     gains.loc[(gains["adaptation"] == "dann") & (gains["baseline"] == baseline), "clear"] = False
     assert "coral helps most" in best(results, gains)
+
+
+def test_a_method_without_labels_is_named_before_a_better_one_with_them(compared_store: Store) -> None:
+    ours = load_results(compared_store.cells, compared_store.records, compared_store.artifacts, Resampler(200))
+    gains = gains_frame(ours)
+    assert best(ours, gains).startswith("Of the methods without labels of the target, dann helps most")
+    gains.loc[gains["adaptation"] != "few_shot", "clear"] = False
+    assert best(ours, gains).startswith("Of the methods, few_shot, with labels of the target, helps most")
 
 
 def test_clear_losses_are_no_help(results: Results) -> None:
