@@ -30,6 +30,14 @@ class Trial(Protocol):
 Space = Callable[[Trial], Mapping[str, Any]]
 
 
+def further_training(trial: Trial) -> dict[str, Any]:
+    """Fields of the recipe of an adaptation that trains on."""
+    return {
+        "epochs": trial.suggest_int("epochs", 2, 12),
+        "learning_rate": trial.suggest_float("learning_rate", 1e-4, 1e-2, log=True),
+    }
+
+
 def names() -> tuple[str, ...]:
     """The members that have a space."""
     return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))

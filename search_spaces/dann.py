@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from search_spaces import Trial
+from search_spaces import Trial, further_training
 
 
 def space(trial: Trial) -> dict[str, Any]:
@@ -13,8 +13,5 @@ def space(trial: Trial) -> dict[str, Any]:
         "weight": trial.suggest_float("weight", 0.1, 3, log=True),
         "gamma": trial.suggest_float("gamma", 1, 10, log=True),
         "hidden": trial.suggest_categorical("hidden", [64, 256, 1024]),
-        "recipe": {
-            "epochs": trial.suggest_int("epochs", 2, 12),
-            "learning_rate": trial.suggest_float("learning_rate", 1e-4, 1e-2, log=True),
-        },
+        "recipe": further_training(trial),
     }

@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from trainables.augment import NOTHING, Augment, Change, changed
+from trainables.contract import Pixels
 from trainables.seeding import generator
 
 Index = NDArray[np.int64]
@@ -17,21 +20,33 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One worker's share of one step: positions in the image set, and which of them are mirrored."""
+    """One worker's share of one step.
+
+    Attributes:
+        index: positions in the image set.
+        flip: which of them are mirrored, left to right.
+        changes: what else becomes of each; empty: nothing, for all of them.
+    """
 
     index: Index
     flip: Mask
+    changes: tuple[Change, ...] = ()
 
-    def of(self, pixels: object) -> NDArray[np.uint8]:
-        """Those images, (B, H, W, 3), mirrored where the mask says so."""
-        taken: NDArray[np.uint8] = pixels[self.index]  # type: ignore[index]
-        taken[self.flip] = taken[self.flip, :, ::-1]
-        return taken
+    def of(self, pixels: Pixels) -> NDArray[np.uint8]:
+        """Those images, (B, H, W, 3), mirrored and changed."""
+        taken = pixels[self.index]
+        for k in np.flatnonzero(self.flip):
+            taken[k] = cv2.flip(taken[k], 1)  # NumPy's reversed copy takes 15 to 60 times as long
+        return changed(taken, self.changes) if self.changes else taken
 
     def parts(self, count: int) -> list[Batch]:
         """The batch in so many parts, as equal as can be."""
-        pairs = zip(np.array_split(self.index, count), np.array_split(self.flip, count), strict=True)
-        return [Batch(index, flip) for index, flip in pairs]
+        positions = np.array_split(np.arange(len(self.index)), count)
+        return [self._part(chosen) for chosen in positions]
+
+    def _part(self, chosen: Index) -> Batch:
+        changes = tuple(self.changes[k] for k in chosen) if self.changes else ()
+        return Batch(self.index[chosen], self.flip[chosen], changes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +62,7 @@ class Order:
         batch: source images a step, over all workers.
         target: unlabelled target images; 0 if there are none.
         flips: mirror half of the images.
+        augment: what else happens to them; drawn for each by its place in the epoch.
         rank, world_size: this worker among all.
     """
 
@@ -55,6 +71,7 @@ class Order:
     batch: int
     target: int = 0
     flips: bool = True
+    augment: Augment = NOTHING
     rank: int = 0
     world_size: int = 1
 
@@ -74,18 +91,25 @@ class Order:
         flips = generator(self.seed, "flips", epoch)
         target_flips = generator(self.seed, "target flips", epoch)
         for step in range(self.steps):
-            source = self._batch(order[step * self.size : (step + 1) * self.size], flips)
+            place = step * self.size
+            source = self._batch(order[place : place + self.size], flips, ("source", epoch, place))
             if not self.target:
                 yield source, None
                 continue
-            start = (epoch * self.steps + step) * self.size
-            yield source, self._batch(_cycled(self.seed, self.target, start, self.size), target_flips)
+            index = _cycled(self.seed, self.target, epoch * self.steps * self.size + place, self.size)
+            yield source, self._batch(index, target_flips, ("target", epoch, place))
 
-    def _batch(self, index: Index, flips: np.random.Generator) -> Batch:
+    def _batch(self, index: Index, flips: np.random.Generator, place: tuple[str, int, int]) -> Batch:
         flip = flips.random(len(index)) < (0.5 if self.flips else 0.0)
         share = len(index) // self.world_size
         mine = slice(self.rank * share, (self.rank + 1) * share)
-        return Batch(index[mine], flip[mine])
+        return Batch(index[mine], flip[mine], self._changes(range(len(index))[mine], *place))
+
+    def _changes(self, batch: range, domain: str, epoch: int, place: int) -> tuple[Change, ...]:
+        if not self.augment.active:
+            return ()
+        streams = (generator(self.seed, "augment", domain, epoch, place + k) for k in batch)
+        return tuple(self.augment.draw(stream) for stream in streams)
 
 
 def _cycled(seed: int, count: int, start: int, size: int) -> Index:

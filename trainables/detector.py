@@ -122,9 +122,10 @@ def build_detector(kind: str, config: Config, *, seed: int, classes: int = 2) ->
     return detector
 
 
-def as_input(pixels: NDArray[np.uint8], device: torch.device | str = "cpu") -> Tensor:
+def as_input(pixels: NDArray[np.uint8] | Tensor, device: torch.device | str = "cpu") -> Tensor:
     """(B, H, W, 3) uint8 to (B, 3, H, W) float32 in [0, 1] on the device; the bytes travel, not the floats."""
-    batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(device, non_blocking=True)
+    tensor = pixels if isinstance(pixels, Tensor) else torch.from_numpy(np.ascontiguousarray(pixels))
+    batch = tensor.to(device, non_blocking=True)
     return batch.permute(0, 3, 1, 2).float().div_(255)
 
 

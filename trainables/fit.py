@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from trainables import selection
@@ -19,13 +19,18 @@ from trainables.batches import Batch, Order
 from trainables.contract import Context, Images, Outcome, Unlabelled
 from trainables.detector import Detector, as_input
 from trainables.errors import InputError
+from trainables.freezing import only, train_mode
 from trainables.metrics import detection_metrics
 from trainables.objective import SUPERVISED, Objective, TrainStep
+from trainables.prefetch import DEPTH, ahead, pays, ready
 from trainables.recipe import Recipe
 from trainables.score import log_odds
 from trainables.seeding import seeded
+from trainables.sharpness import still_statistics, uphill
 
 Row = dict[str, float]
+_Part = tuple[Tensor, Tensor, Tensor]
+"""(B, H, W, 3) uint8 of source and target images, (B_s,) labels of the source's, (B_t,) positions of the target's."""
 
 
 class DivergedError(RuntimeError):
@@ -93,32 +98,35 @@ def fit(
         DivergedError: the loss is not finite.
     """
     order = _order(recipe, source, target, context)
-    step = TrainStep(detector, objective)
-    model = context.prepare(step)
-    optimiser = _optimiser(recipe, step)
-    training = _Training(
-        model=model,
-        optimiser=optimiser,
-        recipe=recipe,
-        order=order,
-        source=source,
-        target=target,
-        context=context,
-    )
-    curves, best = _resume(step, optimiser, context)
-    saving = Saving()
-    for epoch in range(len(curves), recipe.epochs):
-        with seeded(context.seed, "epoch", epoch, context.rank):
-            row = training.epoch(epoch)
-        _agree(step, context)
-        curves.append({"epoch": epoch + 1.0, **row, **_validation(detector, source_val, context)})
-        if select(curves) == epoch:
-            best = {name: tensor.detach().clone() for name, tensor in detector.state_dict().items()}
-        if epoch + 1 < recipe.epochs:
-            saving.now_and_then(partial(_save, step, optimiser, curves, best, context))
-        context.report(curves[-1])
-    detector.load_state_dict(best)
-    return Fitted(curves=tuple(curves), chosen=select(curves), images=recipe.epochs * training.images)
+    with only(detector, objective.trainable(detector) if objective.trainable else None):
+        step = TrainStep(detector, objective)
+        model = context.prepare(step)
+        optimiser = _optimiser(recipe, step)
+        training = _Training(
+            model=model,
+            step=step,
+            objective=objective,
+            optimiser=optimiser,
+            recipe=recipe,
+            order=order,
+            source=source,
+            target=target,
+            context=context,
+        )
+        curves, best = _resume(step, optimiser, context)
+        saving = Saving()
+        for epoch in range(len(curves), recipe.epochs):
+            with seeded(context.seed, "epoch", epoch, context.rank):
+                row = training.epoch(epoch)
+            _agree(step, context)
+            curves.append({"epoch": epoch + 1.0, **row, **_validation(detector, source_val, context)})
+            if select(curves) == epoch:
+                best = {name: tensor.detach().clone() for name, tensor in detector.state_dict().items()}
+            if epoch + 1 < recipe.epochs:
+                saving.now_and_then(partial(_save, step, optimiser, curves, best, context))
+            context.report(curves[-1])
+        detector.load_state_dict(best)
+        return Fitted(curves=tuple(curves), chosen=select(curves), images=recipe.epochs * training.images)
 
 
 class Saving:
@@ -147,6 +155,7 @@ def _order(recipe: Recipe, source: Images, target: Unlabelled | None, context: C
         batch=recipe.batch,
         target=0 if target is None else len(target),
         flips=recipe.flips,
+        augment=recipe.augment,
         rank=context.rank,
         world_size=context.world_size,
     )
@@ -181,6 +190,8 @@ class _Training:
     """Everything an epoch needs."""
 
     model: nn.Module
+    step: TrainStep
+    objective: Objective
     optimiser: torch.optim.Optimizer
     recipe: Recipe
     order: Order
@@ -190,55 +201,88 @@ class _Training:
 
     def epoch(self, epoch: int) -> Row:
         """One pass over the source: mean of every term, learning rate at the start, seconds and images a second."""
-        self.model.train()
+        train_mode(self.model)
         started = time.perf_counter()
+        told = self._before(epoch)
         sums: dict[str, Tensor] = {}
-        for number, (of_source, of_target) in enumerate(self.order.epoch(epoch), start=epoch * self.order.steps):
-            figures = self._step(of_source, of_target, number / (self.recipe.epochs * self.order.steps))
-            # Summed on the device and read once an epoch: a GPU never waits for the loop.
-            sums = {name: value + sums[name] if sums else value for name, value in figures.items()}
-        row = _means(sums, self.order.steps, self.context)
+        with ahead(self._steps(epoch), DEPTH if self._reads_ahead else 0) as steps:
+            for number, parts in enumerate(steps, start=epoch * self.order.steps):
+                figures = self._step(parts, number / (self.recipe.epochs * self.order.steps))
+                # Summed on the device and read once an epoch: a GPU never waits for the loop.
+                sums = {name: value + sums[name] if sums else value for name, value in figures.items()}
+        row = {**told, **_means(sums, self.order.steps, self.context)}
         rate = _learning_rate(self.recipe, epoch / self.recipe.epochs)
         if not all(math.isfinite(value) for value in row.values()):
             raise DivergedError(f"the loss is not finite in epoch {epoch + 1}: {row}; learning rate {rate:g}")
         seconds = time.perf_counter() - started
         return {**row, "learning_rate": rate, "seconds": seconds, "images_per_second": self.images / seconds}
 
+    def _before(self, epoch: int) -> Row:
+        """What the objective has to say and to do before the epoch."""
+        rows = [call(self.step.detector, epoch) for call in self.objective.before_epoch]
+        return {name: float(value) for row in rows for name, value in row.items()}
+
     @property
     def images(self) -> int:
         """Images that pass through the model in an epoch, over all workers."""
         return self.order.steps * self.order.size * (1 if self.target is None else 2)
 
-    def _step(self, of_source: Batch, of_target: Batch | None, progress: float) -> dict[str, Tensor]:
+    @property
+    def _reads_ahead(self) -> bool:
+        sets: list[Images | Unlabelled] = [self.source] if self.target is None else [self.source, self.target]
+        return self.recipe.augment.active or any(pays(images.pixels, self.context.device) for images in sets)
+
+    def _steps(self, epoch: int) -> Iterator[list[_Part]]:
+        """The images of every step, in as many parts as there is memory for; may be read in another thread."""
+        for of_source, of_target in self.order.epoch(epoch):
+            count = max(1, min(self.context.accumulate, len(of_source.index) // 2))
+            of_targets = of_target.parts(count) if of_target else [None] * count
+            yield [self._part(*pair) for pair in zip(of_source.parts(count), of_targets, strict=True)]
+
+    def _part(self, of_source: Batch, of_target: Batch | None) -> _Part:
+        pixels = of_source.of(self.source.pixels)
+        if self.target is not None and of_target is not None:
+            pixels = np.concatenate([pixels, of_target.of(self.target.pixels)])
+        labels = torch.from_numpy(self.source.labels[of_source.index])
+        positions = np.empty(0, dtype=np.int64) if of_target is None else of_target.index
+        return ready(pixels, self.context.device), labels, torch.from_numpy(positions)
+
+    def _step(self, parts: Sequence[_Part], progress: float) -> dict[str, Tensor]:
         for group in self.optimiser.param_groups:
             group["lr"] = _learning_rate(self.recipe, progress)
         self.optimiser.zero_grad(set_to_none=True)
-        parts = max(1, min(self.context.accumulate, len(of_source.index) // 2))
-        of_targets = of_target.parts(parts) if of_target else [None] * parts
+        total = sum(len(labels) for _, labels, _ in parts)
         sums: dict[str, Tensor] = {}
-        for source, target in zip(of_source.parts(parts), of_targets, strict=True):
-            share = len(source.index) / len(of_source.index)
-            figures = self._gradients(source, target, progress, share)
+        for part in parts:
+            share = len(part[1]) / total
+            figures = self._gradients(part, progress, share)
             sums = {name: value * share + sums[name] if sums else value * share for name, value in figures.items()}
         self.optimiser.step()
+        for call in self.objective.after_step:
+            call(self.step.detector)
         return sums
 
-    def _gradients(
-        self, of_source: Batch, of_target: Batch | None, progress: float, share: float
-    ) -> Mapping[str, Tensor]:
+    def _gradients(self, part: _Part, progress: float, share: float) -> Mapping[str, Tensor]:
         """Add this part's share of the step's gradients; its loss terms."""
         device = self.context.device
-        labels = torch.from_numpy(self.source.labels[of_source.index]).to(device, non_blocking=True)
-        loss, figures = self.model(as_input(self._pixels(of_source, of_target), device), labels, progress)
-        (loss * share).backward()
+        pixels, labels, positions = part
+        labels, positions = (tensor.to(device, non_blocking=True) for tensor in (labels, positions))
+        step = as_input(pixels, device), labels, progress, positions
+        with self._where_gradients_are_taken(lambda: self.step(*step, only=self.objective.uphill_of)[0]):
+            loss, figures = self.model(*step)
+            (loss * share).backward()
         terms: Mapping[str, Tensor] = figures
         return terms
 
-    def _pixels(self, of_source: Batch, of_target: Batch | None) -> NDArray[np.uint8]:
-        pixels = of_source.of(self.source.pixels)
-        if self.target is None or of_target is None:
-            return pixels
-        return np.concatenate([pixels, of_target.of(self.target.pixels)])
+    @contextmanager
+    def _where_gradients_are_taken(self, task: Callable[[], Tensor]) -> Iterator[None]:
+        """Where the parameters stand; if the objective asks for sharpness, uphill of the task alone."""
+        detector, rho = self.step.detector, self.objective.sharpness
+        if not rho:
+            yield
+            return
+        with uphill(detector.parameters(), task, rho), still_statistics(detector):
+            yield
 
 
 def _means(sums: Mapping[str, Tensor], steps: int, context: Context) -> Row:

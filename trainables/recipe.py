@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
+from trainables.augment import NOTHING, Augment
 from trainables.contract import Config
 
 
@@ -20,6 +21,8 @@ class Recipe(Config):
         weight_decay: decoupled for AdamW, L2 for SGD.
         schedule: ``constant``, or ``cosine`` to zero over all steps.
         flips: mirror half of the images, left to right, at random; keeps every forensic trace.
+        augment: what else happens to them at random: a preset's name (``cnndetection``, ``cnndetection_light``,
+            ``affine``) or its own parameters; nothing if not given.
     """
 
     epochs: PositiveInt = 10
@@ -29,3 +32,4 @@ class Recipe(Config):
     weight_decay: float = Field(default=1e-4, ge=0)
     schedule: Literal["constant", "cosine"] = "cosine"
     flips: bool = True
+    augment: Augment = NOTHING

@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainables.contract import Pixels
+from trainables.contract import Images, Pixels
 from trainables.detector import Detector, as_input, evaluating
+from trainables.prefetch import DEPTH, ahead, pays, ready
 
 BATCH = 256
 
@@ -44,7 +45,25 @@ def infer(
     detector.to(device)
     if not len(pixels):
         return np.zeros(0, np.float32)
-    with evaluating(detector), torch.inference_mode():
-        starts = range(0, len(pixels), batch)
-        results = [function(as_input(pixels[i : i + batch], device)) for i in starts]
+    parts = (ready(pixels[start : start + batch], device) for start in range(0, len(pixels), batch))
+    depth = DEPTH if pays(pixels, device) else 0
+    with evaluating(detector), ahead(parts, depth) as batches, torch.inference_mode():
+        results = [function(as_input(part, device)) for part in batches]
         return torch.cat(results).float().cpu().numpy()
+
+
+def per_image(images: Images, scores: NDArray[np.float32]) -> dict[str, np.float32]:
+    """The score of every image by its digest: the mean over the squares that it is seen through.
+
+    Args:
+        images: as the reader gives them, the squares of an image one after the other.
+        scores: (N,) of the squares.
+    """
+    digests = [digest_of(square) for square in images.ids[:: images.views]]
+    means = scores if images.views == 1 else scores.reshape(-1, images.views).mean(axis=1)
+    return dict(zip(digests, means, strict=True))
+
+
+def digest_of(square: str) -> str:
+    """The image's digest in the id of one of its squares."""
+    return square.partition("/")[0]

@@ -15,3 +15,11 @@ def source_val(curves: Curves) -> int:
     barely adapted model; the latest has had the most training (and alignment) at no cost on the source.
     """
     return max(range(len(curves)), key=lambda epoch: (curves[epoch]["val_accuracy"], epoch))
+
+
+def last(curves: Curves) -> int:
+    """Position of the last epoch: the length is fixed beforehand, and nothing is chosen.
+
+    For trainings whose source accuracy says nothing of what they are for, and would choose the epoch that did least.
+    """
+    return len(curves) - 1

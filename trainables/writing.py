@@ -13,7 +13,8 @@ from typing import Any
 
 from trainables.errors import InputError
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Errors of a disk without room."""
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
 
 
@@ -28,7 +29,7 @@ def writing(place: Path) -> Iterator[None]:
         yield
     except OSError as error:
         where, found = str(place), error.strerror
-        if error.errno in _FULL:
+        if error.errno in FULL:
             fix = "free some space and run again: what is finished is kept"
             raise InputError("the disk is full", where=where, value=found, fix=fix) from error
         if error.errno in _REFUSED:

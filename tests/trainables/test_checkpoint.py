@@ -13,6 +13,7 @@ from tests.trainables.toy import toy_detector
 from trainables.checkpoint import CARD, WEIGHTS, load_detector, load_state, save_detector, save_state
 from trainables.context import LocalContext
 from trainables.contract import Images
+from trainables.data.preprocess import Preprocess
 from trainables.detector import Detector
 from trainables.errors import InputError
 from trainables.registry import find
@@ -39,7 +40,7 @@ def test_a_detector_comes_back_with_its_scores_and_its_calibration(
     assert loaded.shift.item() == pytest.approx(0.7)
     assert not loaded.training
     assert (card["kind"], card["classes"], card["data"], card["cell"]) == ("residual_cnn", 2, "d1", "c1")
-    assert card["image"] == {"size": 32, "fit": "crop", "filter": "bicubic"}
+    assert Preprocess.model_validate(card["image"]) == Preprocess(size=32)
     assert sorted(path.name for path in (tmp_path / "cell").iterdir()) == [CARD, WEIGHTS]
 
 

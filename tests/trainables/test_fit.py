@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from torch import nn
 
 from tests.trainables.toy import QUICK, context, toy_detector, toy_images
 from trainables.context import LocalContext
-from trainables.contract import Images
+from trainables.contract import Images, Pixels
 from trainables.detector import Detector, as_input
 from trainables.errors import InputError
 from trainables.fit import DivergedError, Saving, fit, train
@@ -252,3 +253,81 @@ def test_a_worker_trains_and_scores_its_share(source: Images, source_val: Images
     assert len(sizes) == 16
     assert (32,) in worker.gathered
     assert 0 <= fitted.curves[-1]["val_accuracy"] <= 1
+
+
+class Decoded:
+    """Pixels that are made when they are asked for, and say by whom."""
+
+    def __init__(self, pixels: Pixels, broken_after: int = 10**9) -> None:
+        self._pixels, self.shape = pixels, pixels.shape
+        self._left = broken_after
+        self.readers: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._pixels)
+
+    def __getitem__(self, index: Any, /) -> np.ndarray[Any, Any]:
+        self.readers.add(threading.current_thread().name)
+        self._left -= 1
+        if self._left < 0:
+            raise InputError("the file is gone", where="images/7.png")
+        return self._pixels[index]
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+@pytest.mark.parametrize("augment", ["none", "cnndetection"])
+def test_reading_ahead_does_not_change_a_bit(
+    source: Images, source_val: Images, target: Images, tmp_path: Path, accumulate: int, augment: str
+) -> None:
+    recipe = Recipe.model_validate({**QUICK.model_dump(), "augment": augment})
+    few, results = source.take(np.arange(48)), []
+    for run, streamed in enumerate((False, True)):
+        detector = toy_detector()
+        decoded = Decoded(few.pixels)
+        images = replace(few, pixels=decoded) if streamed else few
+        local = LocalContext(folder=tmp_path / str(run), accumulate=accumulate)
+        fitted = fit(detector, SUPERVISED, recipe, images, source_val, local, target=target.without_labels())
+        results.append((_weights(detector), _timeless(fitted.curves)))
+        assert not streamed or all(name.startswith("ahead") for name in decoded.readers)
+    assert _equal(results[0][0], results[1][0])
+    assert results[0][1] == results[1][1]
+
+
+def test_an_image_that_cannot_be_read_in_training_is_told_and_the_thread_ends(
+    source: Images, source_val: Images, tmp_path: Path
+) -> None:
+    broken = replace(source, pixels=Decoded(source.pixels, broken_after=4))
+    with pytest.raises(InputError, match=r"images/7\.png: the file is gone"):
+        fit(toy_detector(), SUPERVISED, QUICK, broken, source_val, context(tmp_path))
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]
+
+
+def test_augmented_images_are_what_is_trained_on(source: Images, source_val: Images, tmp_path: Path) -> None:
+    results = []
+    for run, augment in enumerate(("none", "cnndetection", "cnndetection")):
+        detector = toy_detector()
+        recipe = Recipe.model_validate({**QUICK.model_dump(), "augment": augment})
+        fit(detector, SUPERVISED, recipe, source, source_val, context(tmp_path / str(run)))
+        results.append(_weights(detector))
+    assert _equal(results[1], results[2])
+    assert not _equal(results[0], results[1])
+
+
+def test_an_augmented_fit_that_was_killed_goes_on_to_the_same_last_bit(
+    source: Images, source_val: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Saving, "SHARE", math.inf)
+    recipe = Recipe.model_validate({"epochs": 3, "batch": 32, "augment": {"blur": 0.5, "scale": [0.8, 1.2]}})
+
+    def run(folder: Path, on_report: Any = None) -> dict[str, torch.Tensor]:
+        detector = toy_detector()
+        fit(detector, SUPERVISED, recipe, source, source_val, LocalContext(folder=folder, on_report=on_report))
+        return _weights(detector)
+
+    def kill(row: Mapping[str, float]) -> None:
+        if row["epoch"] == 1:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        run(tmp_path / "killed", kill)
+    assert _equal(run(tmp_path / "killed"), run(tmp_path / "whole"))

@@ -5,7 +5,21 @@ import pytest
 import torch
 from torch import nn
 
-from trainables.losses import coral, domain_adversarial, gradient_reversal
+from trainables.losses import (
+    conditional_map,
+    coral,
+    domain_adversarial,
+    entropies,
+    entropy,
+    gradient_reversal,
+    information_maximisation,
+    jacobian_regularisation,
+    jdot,
+    minimum_class_confusion,
+    mmd_linear,
+    mmd_rbf,
+    nuclear_wasserstein,
+)
 
 
 def _features(rows: int, seed: int, columns: int = 5) -> torch.Tensor:
@@ -72,3 +86,179 @@ def _unreversed(discriminator: nn.Module, source: torch.Tensor, target: torch.Te
 
 def _gradients(discriminator, source, target, loss) -> list[torch.Tensor]:  # type: ignore[no-untyped-def]
     return list(torch.autograd.grad(loss(source, target), [discriminator.weight, source]))
+
+
+def _probs(rows: int, seed: int, classes: int = 3) -> torch.Tensor:
+    return torch.softmax(2 * _features(rows, seed, classes), dim=1)
+
+
+def test_linear_mmd_is_the_squared_distance_of_the_means() -> None:
+    source, target = _features(12, 0), _features(9, 1) + 1
+    expected = ((source.numpy().mean(0) - target.numpy().mean(0)) ** 2).sum()
+    assert mmd_linear(source, target).item() == pytest.approx(expected)
+    assert mmd_linear(source, source.flip(0)).item() == pytest.approx(0, abs=1e-24)
+
+
+def _mmd_by_pairs(source: np.ndarray, target: np.ndarray, scales: tuple[float, ...]) -> float:  # type: ignore[type-arg]
+    """The definition, one pair of images after the other."""
+    both = [*source, *target]
+    pairs = [(i, j) for i in range(len(both)) for j in range(len(both)) if i != j]
+    mean = np.mean([((both[i] - both[j]) ** 2).sum() for i, j in pairs])
+
+    def kernel(x: np.ndarray, y: np.ndarray) -> float:  # type: ignore[type-arg]
+        return float(sum(np.exp(-((x - y) ** 2).sum() / (2 * scale * mean)) for scale in scales))
+
+    def among(images: np.ndarray) -> float:  # type: ignore[type-arg]
+        return float(np.mean([kernel(x, y) for i, x in enumerate(images) for j, y in enumerate(images) if i != j]))
+
+    across = np.mean([kernel(x, y) for x in source for y in target])
+    return float(among(source) + among(target) - 2 * across)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(7, 4), (2, 1)])
+def test_rbf_mmd_is_its_definition(rows: int, columns: int) -> None:
+    source, target = _features(rows, 0, columns), 1.5 * _features(rows + 1, 1, columns)
+    expected = _mmd_by_pairs(source.numpy(), target.numpy(), (0.5, 1.0))
+    assert mmd_rbf(source, target, scales=(0.5, 1.0)).item() == pytest.approx(expected, rel=1e-10)
+
+
+def test_rbf_mmd_is_unbiased_and_grows_with_the_shift() -> None:
+    same = [mmd_rbf(_features(16, 2 * k), _features(16, 2 * k + 1)).item() for k in range(200)]
+    shifted = mmd_rbf(_features(64, 0), _features(64, 1) + 1).item()
+    assert abs(np.mean(same)) < 3 * np.std(same) / np.sqrt(len(same))
+    assert min(same) < 0 < shifted
+    assert shifted > np.max(same)
+
+
+@pytest.mark.parametrize("distance", [coral, mmd_linear, mmd_rbf])
+def test_distances_of_domains_do_not_know_the_order_of_images_or_of_domains(distance) -> None:  # type: ignore[no-untyped-def]
+    source, target = _features(6, 0, 3), _features(6, 1, 3) + 0.5
+    value = distance(source, target)
+    assert torch.allclose(distance(source.flip(0), target.roll(2, 0)), value)
+    assert torch.allclose(distance(target, source), value)
+
+
+def test_the_widths_of_the_kernels_are_constants() -> None:
+    source, target = _features(5, 0, 2).requires_grad_(), _features(5, 1, 2)
+    (given,) = torch.autograd.grad(mmd_rbf(source, target, scales=(1.0,)), source)
+    both = torch.cat([source, target]).detach()
+    mean = (both[:, None] - both[None]).square().sum(2).sum() / 90
+
+    def with_fixed_width(source: torch.Tensor) -> torch.Tensor:
+        kernel = lambda x, y: torch.exp(-torch.cdist(x, y).square() / (2 * mean))  # noqa: E731
+        within = (kernel(source, source).sum() - 5) / 20 + (kernel(target, target).sum() - 5) / 20
+        return within - 2 * kernel(source, target).mean()
+
+    free = source.detach() + 0
+    slopes = torch.zeros_like(free)
+    for i, j in np.ndindex(*free.shape):
+        step = torch.zeros_like(free)
+        step[i, j] = 1e-6
+        slopes[i, j] = (with_fixed_width(free + step) - with_fixed_width(free - step)) / 2e-6
+    assert torch.allclose(given, slopes, atol=1e-7)
+
+
+def test_entropy_is_in_nats_and_knows_certainty() -> None:
+    probs = _probs(6, 0)
+    expected = -(probs.numpy() * np.log(probs.numpy())).sum(1)
+    assert entropies(probs).numpy() == pytest.approx(expected)
+    assert entropy(probs).item() == pytest.approx(expected.mean())
+    assert entropy(torch.tensor([[1.0, 0.0], [0.0, 1.0]])).item() == 0
+    assert entropy(torch.full((2, 2), 0.5)).item() == pytest.approx(np.log(2))
+
+
+def test_information_is_maximal_where_predictions_are_certain_and_diverse() -> None:
+    probs = _probs(6, 0).numpy()
+    mean = probs.mean(0)
+    expected = -(probs * np.log(probs)).sum(1).mean() + (mean * np.log(mean)).sum()
+    assert information_maximisation(torch.from_numpy(probs)).item() == pytest.approx(expected)
+    best = information_maximisation(torch.eye(2).repeat(3, 1)).item()
+    collapsed = information_maximisation(torch.tensor([[1.0, 0.0]]).repeat(6, 1)).item()
+    assert best == pytest.approx(-np.log(2))
+    assert collapsed == 0
+
+
+def test_class_confusion_is_the_papers_formula() -> None:
+    logits = _features(8, 0, 3)
+    scaled = np.exp(logits.numpy() / 2.5)
+    probs = scaled / scaled.sum(1, keepdims=True)
+    weights = 1 + np.exp((probs * np.log(probs)).sum(1))
+    weights = len(weights) * weights / weights.sum()
+    confusion = sum(w * np.outer(p, p) for w, p in zip(weights, probs, strict=True))
+    confusion = confusion / confusion.sum(1, keepdims=True)
+    expected = (confusion.sum() - np.trace(confusion)) / 3
+    assert minimum_class_confusion(logits).item() == pytest.approx(expected)
+    sure = minimum_class_confusion(100 * torch.eye(2, dtype=torch.float64).repeat(4, 1))
+    assert sure.item() == pytest.approx(0, abs=1e-12)
+    assert minimum_class_confusion(torch.zeros(4, 2)).item() == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("rows", [(6, 6), (2, 5)])
+def test_nuclear_wasserstein_is_the_difference_of_singular_values(rows: tuple[int, int]) -> None:
+    source, target = _probs(rows[0], 0), _probs(rows[1], 1)
+    norms = [np.linalg.svd(p.numpy(), compute_uv=False).sum() / len(p) for p in (source, target)]
+    assert nuclear_wasserstein(source, target).item() == pytest.approx(norms[0] - norms[1])
+    assert nuclear_wasserstein(source, source.flip(0)).item() == pytest.approx(0, abs=1e-12)
+
+
+def test_the_conditional_map_is_the_outer_product_of_each_image() -> None:
+    features, probs = _features(4, 0), _probs(4, 1)
+    expected = np.stack([np.outer(p, f).ravel() for p, f in zip(probs.numpy(), features.numpy(), strict=True)])
+    assert conditional_map(features, probs).numpy() == pytest.approx(expected)
+
+
+def test_the_jacobian_of_a_linear_head_is_its_weights() -> None:
+    head = nn.Linear(5, 3).double()
+    inputs = _features(64, 0).requires_grad_()
+    generator = torch.Generator().manual_seed(0)
+    estimate = jacobian_regularisation(head(inputs), inputs, projections=60, generator=generator)
+    exact = head.weight.detach().square().sum().item()
+    assert estimate.item() == pytest.approx(exact, rel=0.05)
+
+
+def test_the_jacobian_of_one_output_is_exact_and_can_be_differentiated_again() -> None:
+    net = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1)).double()
+    inputs = _features(5, 0, 3).requires_grad_()
+    exact = sum(torch.autograd.functional.jacobian(net, x[None]).square().sum() for x in inputs) / 5
+    value = jacobian_regularisation(net(inputs), inputs)
+    assert value.item() == pytest.approx(float(exact))
+    value.backward()
+    assert net[0].weight.grad.abs().sum() > 0
+
+
+def _assignments(cost: np.ndarray) -> float:  # type: ignore[type-arg]
+    """The least mean cost over all ways to pair as many rows as columns."""
+    from itertools import permutations
+
+    rows = range(len(cost))
+    return min(float(np.mean([cost[i, order[i]] for i in rows])) for order in permutations(rows))
+
+
+def test_joint_transport_takes_the_cheapest_plan() -> None:
+    source, target, logits = _features(4, 0), _features(4, 1), _features(4, 2, 2)
+    labels = torch.tensor([0, 1, 1, 0])
+    log_probs = np.log(torch.softmax(logits, 1).numpy())
+    distances = ((source.numpy()[:, None] - target.numpy()[None]) ** 2).sum(2)
+    cost = 0.3 * distances - 0.7 * log_probs[:, labels].T
+    assert jdot(source, labels, target, logits, 0.3, 0.7).item() == pytest.approx(_assignments(cost))
+
+
+def test_losses_have_the_gradients_of_their_values() -> None:
+    source, target = _features(4, 0, 3).requires_grad_(), _features(5, 1, 3).requires_grad_()
+    labels = torch.tensor([0, 1, 2, 1])
+    check = torch.autograd.gradcheck
+    assert check(mmd_linear, (source, target))
+    assert check(lambda s, t: nuclear_wasserstein(torch.softmax(s, 1), torch.softmax(t, 1)), (source, target))
+    assert check(lambda s: entropy(torch.softmax(s, 1)), (source,))
+    assert check(lambda s: information_maximisation(torch.softmax(s, 1)), (source,))
+    assert check(lambda s, t: conditional_map(s, torch.softmax(s, 1)).sum() + t.sum() * 0, (source, target))
+    assert check(lambda s, t: jdot(s, labels, t, t, 0.3, 0.7), (source, target))
+
+
+@pytest.mark.parametrize("pair", [coral, mmd_linear, mmd_rbf])
+def test_distances_are_finite_at_one_feature_and_two_images(pair) -> None:  # type: ignore[no-untyped-def]
+    source, target = torch.tensor([[1.0], [2.0]]).requires_grad_(), torch.tensor([[1.0], [1.0]])
+    value = pair(source, target)
+    value.backward()
+    assert torch.isfinite(value)
+    assert torch.isfinite(source.grad).all()

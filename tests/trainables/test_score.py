@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from tests.trainables.toy import toy_images
 from trainables.contract import Images
 from trainables.detector import Detector, as_input
-from trainables.score import infer, log_odds, score
+from trainables.errors import InputError
+from trainables.score import digest_of, infer, log_odds, per_image, score
 
 
 def test_scores_are_the_models_probabilities_in_evaluation_mode(trained: Detector, source_val: Images) -> None:
@@ -50,3 +54,49 @@ def test_features_of_all_images_and_of_none(trained: Detector, source_val: Image
     features = infer(trained, trained.features, source_val.pixels, batch=10)
     assert features.shape == (len(source_val), trained.feature_dim)
     assert score(trained, source_val.pixels[:0]).shape == (0,)
+
+
+class _Decoded:
+    """The same pixels, made when they are asked for; the last ones may be broken."""
+
+    def __init__(self, pixels: np.ndarray[Any, Any], broken_from: int = 10**9) -> None:
+        self._pixels, self._broken_from = pixels, broken_from
+        self.shape = pixels.shape
+
+    def __len__(self) -> int:
+        return len(self._pixels)
+
+    def __getitem__(self, index: Any, /) -> np.ndarray[Any, Any]:
+        if np.arange(len(self))[index].max() >= self._broken_from:
+            raise InputError("the file is gone", where="images/7.png")
+        return self._pixels[index]
+
+
+@pytest.mark.parametrize("batch", [5, 64])
+def test_images_that_are_read_ahead_score_the_same_to_the_last_bit(
+    trained: Detector, source_val: Images, batch: int
+) -> None:
+    expected = score(trained, source_val.pixels, batch=batch)
+    assert np.array_equal(score(trained, _Decoded(source_val.pixels[:]), batch=batch), expected)
+
+
+def test_an_image_that_cannot_be_read_ahead_is_told(trained: Detector, source_val: Images) -> None:
+    with pytest.raises(InputError, match=r"images/7\.png: the file is gone"):
+        score(trained, _Decoded(source_val.pixels[:], broken_from=20), batch=4)
+
+
+def test_the_score_of_an_image_is_the_mean_over_its_squares(source_val: Images) -> None:
+    scores = np.random.default_rng(0).random(12).astype(np.float32)
+    squares = replace(source_val.take(np.arange(12)), ids=[f"{d}/{k}" for d in "bca" for k in range(4)], views=4)
+    found = per_image(squares, scores)
+    assert list(found) == ["b", "c", "a"]
+    assert found["c"] == pytest.approx(sum(map(float, scores[4:8])) / 4)
+
+
+def test_the_score_of_an_image_of_one_square_is_the_squares_own(source_val: Images) -> None:
+    scores = np.random.default_rng(0).random(64).astype(np.float32)
+    assert per_image(source_val, scores) == dict(zip(source_val.ids, scores, strict=True))
+
+
+def test_ids_of_squares_begin_with_the_digest() -> None:
+    assert digest_of("ab12/3") == digest_of("ab12") == "ab12"

@@ -5,6 +5,7 @@ Sun & Saenko 2016 (arXiv 1607.01719).
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pydantic import NonNegativeFloat
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from trainables.detector import Detector
-    from trainables.objective import Step
+    from trainables.objective import Objective, Step
 
 
 class Config(MemberConfig):
@@ -25,8 +26,7 @@ class Config(MemberConfig):
 
     Attributes:
         weight: of the CORAL term. The paper sets it so that both terms end about equal, which depends on the
-            number and scale of the features: look at the curves. At 0 the target is not read at all, and the result
-            is the source detector trained for longer.
+            number and scale of the features: look at the curves. At 0 nothing is done.
         recipe: of the further training, which starts from the source detector.
     """
 
@@ -34,16 +34,19 @@ class Config(MemberConfig):
     recipe: Recipe = Recipe(epochs=4)
 
 
-def adapt(config: Config, detector: Detector, data: AdaptationData, context: Context) -> Outcome:
-    """Minimise cross-entropy on the source plus the weighted CORAL distance of the features."""
-    from trainables.fit import fit
+def objective(config: Config, detector: Detector, data: AdaptationData, context: Context) -> Objective | None:
+    """The weighted CORAL distance of the features."""
     from trainables.losses import coral
-    from trainables.objective import SUPERVISED, Objective
+    from trainables.objective import Objective
 
     def alignment(step: Step) -> Tensor:
         return config.weight * coral(step.features, step.target_features)
 
-    aligned = config.weight > 0
-    objective = Objective(terms={**SUPERVISED.terms, "coral": alignment}) if aligned else SUPERVISED
-    target = data.target if aligned else None
-    return fit(detector, objective, config.recipe, data.source_train, data.source_val, context, target=target).outcome()
+    return Objective(terms={"coral": alignment}) if config.weight else None
+
+
+def adapt(config: Config, detector: Detector, data: AdaptationData, context: Context) -> Outcome:
+    """Minimise cross-entropy on the source plus the weighted CORAL distance of the features."""
+    from trainables.composing import train_on
+
+    return train_on([partial(objective, config)], config.recipe, detector, data, context)

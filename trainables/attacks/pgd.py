@@ -5,12 +5,15 @@ White box, true labels, both directions: fakes made to pass as real, and reals m
 The figures are those of the attacked image rounded to 8 bits, which is what a file can hold; ``…_unrounded`` is the
 image before that, which no file can. A budget includes the smaller ones before it: the worst image found for 2/255
 is also one for 4/255, and the unchanged image is one for any, so that accuracy never rises with the budget.
+
+An image that is seen through several squares is attacked in each of them, and its scores are their means. Squares that
+overlap are changed each for itself, which no one image could show: there the figures are a bound.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -68,26 +71,29 @@ def attack(config: Config, detector: Detector, images: Images, context: Context)
 
     if not len(images):
         raise InputError("there are no images to attack")
-    chosen = images.take(_subset(images, config.images_per_class))
+    chosen = replace(images.take(_subset(images, config.images_per_class)), views=images.views)
     rows: list[dict[str, Any]] = []
     metrics: dict[str, float] = {}
     with frozen(detector), evaluating(detector):
         for epsilon, result in _budgets(config, detector, chosen, context):
             rows += result.rows(chosen, epsilon)
-            metrics |= {f"{name}_eps{epsilon}": value for name, value in result.metrics(chosen.labels).items()}
+            metrics |= {
+                f"{name}_eps{epsilon}": value for name, value in result.metrics(chosen.labels[:: chosen.views]).items()
+            }
     passes = 1 + sum(epsilon > 0 for epsilon in set(config.epsilons)) * max(config.restarts, 1) * (2 + config.steps)
     return Outcome(metrics=metrics, rows=rows, images=passes * len(chosen))
 
 
 def _subset(images: Images, per_class: int) -> NDArray[np.int64]:
-    """Positions of the images with the smallest ids of each class: the same whatever the images' order."""
-    by_id = np.argsort(np.asarray(images.ids))
-    return np.concatenate([by_id[images.labels[by_id] == label][:per_class] for label in (0, 1)])
+    """Positions of all squares of the images with the smallest ids of each class, whatever the images' order."""
+    by_id = np.argsort(np.asarray(images.ids[:: images.views])) * images.views
+    firsts = np.concatenate([by_id[images.labels[by_id] == label][:per_class] for label in (0, 1)])
+    return (firsts[:, None] + np.arange(images.views)).reshape(-1)
 
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """What one budget came to.
+    """What one budget came to, for N images.
 
     Attributes:
         clean, adversarial, unrounded: (N,) P(fake) before the attack, after it, and after it without rounding.
@@ -101,18 +107,20 @@ class _Result:
 
     def rows(self, images: Images, epsilon: int) -> list[dict[str, Any]]:
         """One an image."""
+        from trainables.score import digest_of
+
         return [
             {
-                "image": images.ids[i],
-                "generator": images.generators[i],
-                "label": int(images.labels[i]),
+                "image": digest_of(images.ids[i * images.views]),
+                "generator": images.generators[i * images.views],
+                "label": int(images.labels[i * images.views]),
                 "epsilon": epsilon,
                 "clean_score": float(self.clean[i]),
                 "adversarial_score": float(self.adversarial[i]),
                 "unrounded_score": float(self.unrounded[i]),
                 "linf": int(self.linf[i]),
             }
-            for i in range(len(images))
+            for i in range(len(self.clean))
         ]
 
     def metrics(self, labels: NDArray[np.int64]) -> dict[str, float]:
@@ -149,8 +157,9 @@ def _budgets(config: Config, detector: Detector, images: Images, context: Contex
             worse = (found - odds) * towards_wrong > 0
             worst = np.where(worse[:, None, None, None], rounded, worst)
             odds = np.where(worse, found, odds)
-        linf = np.abs(worst.astype(np.int64) - pixels).max(axis=(1, 2, 3))
-        yield epsilon, _Result(_probability(clean), _probability(odds), _probability(unrounded), linf)
+        linf = np.abs(worst.astype(np.int64) - pixels).max(axis=(1, 2, 3)).reshape(-1, images.views).max(axis=1)
+        of_clean, of_worst, of_unrounded = (_probability(each, images.views) for each in (clean, odds, unrounded))
+        yield epsilon, _Result(of_clean, of_worst, of_unrounded, linf)
 
 
 def _perturb(
@@ -219,7 +228,8 @@ def _log_odds_of_floats(detector: Detector, images: Floats, batch: int, device: 
         return torch.cat(parts).cpu().numpy()
 
 
-def _probability(log_odds: Floats) -> Floats:
+def _probability(log_odds: Floats, views: int) -> Floats:
+    """P(fake) of images, the mean over the squares of each."""
     import torch
 
-    return torch.sigmoid(torch.from_numpy(log_odds)).numpy()
+    return torch.sigmoid(torch.from_numpy(log_odds)).view(-1, views).mean(dim=1).numpy()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,26 @@ def test_budget_0_is_the_clean_score_exactly(outcome: Outcome, trained: Detector
         assert row["clean_score"] == pytest.approx(clean[row["image"]], abs=1e-6)
         assert row["linf"] == 0
     assert outcome.metrics["fake_to_real_eps0"] == outcome.metrics["real_to_fake_eps0"] == 0
+
+
+def test_an_image_of_several_squares_is_one_row_whose_scores_are_their_means(
+    trained: Detector, images: Images, tmp_path: Path
+) -> None:
+    order = np.argsort(images.labels, kind="stable")  # pairs of one class
+    squares = images.take(order)
+    ids = [f"{k // 2:02}/{k % 2}" for k in range(len(order))]
+    pairs = replace(squares, ids=ids, views=2)
+    outcome = attack(Config(epsilons=(0, 8), steps=5, images_per_class=6), trained, pairs, context(tmp_path))
+    scores = score(trained, squares.pixels).reshape(-1, 2).mean(axis=1)
+    rows = _by_epsilon(outcome)
+    first_fake = int((images.labels == 0).sum()) // 2
+    assert [row["image"] for row in rows[8]] == [f"{k:02}" for k in (*range(6), *range(first_fake, first_fake + 6))]
+    for before, after in zip(rows[0], rows[8], strict=True):
+        assert before["clean_score"] == pytest.approx(scores[int(before["image"])], abs=1e-6)
+        assert (after["adversarial_score"] - before["clean_score"]) * (1 if after["label"] else -1) <= 0
+        assert 0 < after["linf"] <= 8
+    right = [(row["clean_score"] > 0.5) == row["label"] for row in rows[0]]
+    assert outcome.metrics["robust_accuracy_eps0"] == pytest.approx(np.mean(right))
 
 
 def test_budgets_are_kept_and_larger_ones_are_not_weaker(outcome: Outcome) -> None:

@@ -1,0 +1,15 @@
+"""Weight of the MMD term, length and learning rate of DAN."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from search_spaces import Trial, further_training
+
+
+def space(trial: Trial) -> dict[str, Any]:
+    """Fields of ``dan``'s Config; the weight around the paper's 1."""
+    return {
+        "weight": trial.suggest_float("weight", 0.1, 10, log=True),
+        "recipe": further_training(trial),
+    }

@@ -1,0 +1,16 @@
+"""Weight and steepness of the reversal, length and learning rate of MCD."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from search_spaces import Trial, further_training
+
+
+def space(trial: Trial) -> dict[str, Any]:
+    """Fields of ``mcd``'s Config."""
+    return {
+        "weight": trial.suggest_float("weight", 0.1, 3, log=True),
+        "gamma": trial.suggest_float("gamma", 1, 10, log=True),
+        "recipe": further_training(trial),
+    }
