@@ -101,9 +101,9 @@ class Campaign:
         yield f"images: {len(manifest.usable)} in {', '.join(map(str, manifest.roots))}, of {', '.join(families)}"
         see = "orchestrator data show STUDY lists them"
         if converted := len(manifest.notes):
-            yield f"  {converted} of them are converted on reading: {see}"
+            yield f"  converted on reading: {converted}: {see}"
         if skipped := len(manifest.problems):
-            yield f"  {skipped} are no usable images, or left out: {see}"
+            yield f"  left out, or no usable image: {skipped}: {see}"
 
     @cached_property
     def _found(self) -> Found | None:

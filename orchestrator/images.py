@@ -69,7 +69,7 @@ class StudyImages:
         """
         folder = self.to_be_made
         if folder is None:
-            return Catalogue(self.manifest.sets())
+            return Catalogue(self.manifest.sets(), self.manifest.digest)
         whole = DataFolder(root=folder.root, benchmark=folder.benchmark, unusable=folder.unusable)
         if self._study.data != (whole,):
             problem = "what is taken of a benchmark is known once it is made"
@@ -194,7 +194,8 @@ class Found:
     def save(self, path: Path) -> None:
         """Keep it as JSON."""
         sets, unusable = self.catalogue.to_json(), [list(each) for each in self.unusable]
-        write_json(path, {"sets": sets, "unusable": unusable, "inputs": dict(self.inputs)})
+        manifest = self.catalogue.manifest
+        write_json(path, {"sets": sets, "manifest": manifest, "unusable": unusable, "inputs": dict(self.inputs)})
 
     @classmethod
     def load(cls, path: Path) -> Found | None:
@@ -203,4 +204,4 @@ class Found:
             return None
         kept = json.loads(path.read_bytes())
         unusable = tuple((file, problem) for file, problem in kept["unusable"])
-        return cls(Catalogue.from_json(kept["sets"]), unusable, kept["inputs"])
+        return cls(Catalogue.from_json(kept["sets"], kept["manifest"]), unusable, kept["inputs"])

@@ -104,7 +104,7 @@ def _won(row: Row | None) -> Figure:
 
 
 def _p_value(p: float) -> str:
-    return "< .001" if p < 0.001 else f"= {p:.3f}".replace("0.", ".")
+    return "< 0.001" if p < 0.001 else f"= {number(p, 3)}"
 
 
 def _share(row: Row) -> Figure:

@@ -67,7 +67,8 @@ def _best(results: Results, gains: pd.DataFrame, detector: str) -> str:
     best = max(named, key=lambda name: min(float(row["gain"]) for row in named[name].values()))
     of = " without labels of the target" if unlabelled and results.labelled & compared.keys() else ""
     reads = "" if unlabelled else ", with labels of the target,"
-    return f"Of the methods{of}, {best}{reads} helps most: {_praise([named[best][name] for name in results.baselines])}."
+    said = _praise([named[best][name] for name in results.baselines])
+    return f"Of the methods{of}, {best}{reads} helps most: {said}."
 
 
 def _praise(rows: Sequence[Row]) -> str:

@@ -65,7 +65,7 @@ class FewShot(Drawn):
     anchor: NonNegativeFloat = 0.01
     batch_statistics: bool = True
     steps: PositiveInt = 20
-    recipe: Recipe = Recipe(epochs=10, batch=16, learning_rate=3e-4, weight_decay=0)
+    recipe: Recipe = Recipe(epochs=10, batch=16, learning_rate=1e-4, weight_decay=0)
 
 
 def drawn(images: Images, k: int, seed: int, *stream: str | int) -> Images:

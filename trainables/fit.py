@@ -24,7 +24,7 @@ from trainables.metrics import detection_metrics
 from trainables.objective import SUPERVISED, Objective, TrainStep
 from trainables.prefetch import DEPTH, ahead, pays, ready
 from trainables.recipe import Recipe
-from trainables.score import log_odds
+from trainables.score import log_odds, seen_whole
 from trainables.seeding import seeded
 from trainables.sharpness import still_statistics, uphill
 
@@ -305,8 +305,9 @@ def _validation(detector: Detector, images: Images, context: Context) -> Row:
     bounds = np.linspace(0, len(images), context.world_size + 1).astype(int)
     mine = slice(bounds[context.rank], bounds[context.rank + 1])
     z = context.gather(log_odds(detector, images.pixels[mine], context.device)).astype(np.float64)
-    figures = detection_metrics(images.labels, 1 / (1 + np.exp(-z)))
-    loss = np.logaddexp(0, np.where(images.labels == 1, -z, z)).mean()
+    z, labels = seen_whole(z, images.views), images.labels[:: images.views]
+    figures = detection_metrics(labels, 1 / (1 + np.exp(-z)))
+    loss = np.logaddexp(0, np.where(labels == 1, -z, z)).mean()
     kept = {f"val_{name}": figures[name] for name in ("accuracy", "auroc") if name in figures}
     return {**kept, "val_loss": float(loss)}
 

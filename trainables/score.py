@@ -64,6 +64,15 @@ def per_image(images: Images, scores: NDArray[np.float32]) -> dict[str, np.float
     return dict(zip(digests, means, strict=True))
 
 
+def seen_whole(odds: NDArray[np.float64], views: int) -> NDArray[np.float64]:
+    """(N,) log odds of squares to those of images, (N / views,): of the mean P(fake) of an image's squares."""
+    if views == 1:
+        return odds
+    fake, real = (np.logaddexp.reduce(-np.logaddexp(0, sign * odds.reshape(-1, views)), axis=1) for sign in (-1, 1))
+    whole: NDArray[np.float64] = fake - real
+    return whole
+
+
 def digest_of(square: str) -> str:
     """The image's digest in the id of one of its squares."""
     return square.partition("/")[0]

@@ -20,18 +20,21 @@ class Catalogue:
 
     Args:
         sets: one a generator and split.
+        manifest: digest of all that is known of the images, those that are left out among them; blank if they are still
+            to be made.
     """
 
     sets: tuple[ImageSet, ...]
+    manifest: str = ""
 
     def to_json(self) -> list[dict[str, Any]]:
         """Plain JSON values."""
         return [asdict(image_set) for image_set in self.sets]
 
     @classmethod
-    def from_json(cls, values: Sequence[Mapping[str, Any]]) -> Catalogue:
+    def from_json(cls, values: Sequence[Mapping[str, Any]], manifest: str = "") -> Catalogue:
         """The inverse of ``to_json``."""
-        return cls(tuple(ImageSet(**{**value, "split": Split(value["split"])}) for value in values))
+        return cls(tuple(ImageSet(**{**value, "split": Split(value["split"])}) for value in values), manifest)
 
     @cached_property
     def _by_key(self) -> dict[tuple[str, Split], ImageSet]:

@@ -135,6 +135,7 @@ class _Expansion:
             params={
                 "image": self.image,
                 "against": {fake: list(reals) for fake, reals in against.items()},
+                "manifest": self.catalogue.manifest,
                 "audit": AUDIT_VERSION,
             },
             reads=(read,),

@@ -93,7 +93,7 @@ def test_unusable_files_are_left_out_where_the_study_says_so_and_listed_in_the_r
     checked = call("check", file)
     result = call("run", file, "--executor", "serial")
 
-    assert "4 are no usable images, or left out" in checked.stdout
+    assert "left out, or no usable image: 4" in checked.stdout
     assert (result.exit_code, result.stderr) == (0, "")
     page = Campaign.open(file).report_page.read_text()
     assert "4 files were skipped as unusable" in page
@@ -110,7 +110,7 @@ def test_images_of_other_kinds_are_converted_and_used(folder, study):
     rows = {line.split()[0]: line for line in shown.splitlines() if line}
     assert all(how in rows[name] for name, (_, how) in CONVERTED.items())
     assert result.exit_code == 0, result.stderr
-    assert "4 of them are converted on reading" in call("check", study()).stdout
+    assert "converted on reading: 4" in call("check", study()).stdout
 
 
 def test_a_test_generator_that_is_not_in_the_data_is_refused(study):

@@ -177,7 +177,7 @@ def test_recovery_of_a_small_gap_is_not_defined() -> None:
 
 
 def test_pairs_of_a_small_gap_are_blank_and_left_out_of_the_mean(
-    make_store: Callable[..., Store], monkeypatch: pytest.MonkeyPatch
+    make_store: Callable[..., Store],
 ) -> None:
     store = make_store(
         generators=GENERATORS[:2], methods=("coral", "oracle"), corruptions=(), images=40, looked_at=False

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from itertools import product
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from reports.rank_figure import critical_difference_figure
 from reports.ranks import EXACT_PAIRS, Ranking, critical_difference, holm, rank_methods, signed_rank
 
 # Demsar 2006, table 6: ranks of four decision trees over 14 data sets, and table 2: differences of the first two.
@@ -20,7 +22,8 @@ GAINS = (0.005, -0.008, 0.017, 0.033, 0.006, -0.005, 0.007, 0.0, 0.063, 0.0, 0.0
 
 
 def demsar() -> Ranking:
-    return rank_methods({name: [-rank for rank in column] for name, column in zip(NAMES, zip(*RANKS, strict=True))})
+    columns = zip(*RANKS, strict=True)
+    return rank_methods({name: [-rank for rank in ranks] for name, ranks in zip(NAMES, columns, strict=True)})
 
 
 def every_assignment_of_signs(gains: np.ndarray) -> float:
@@ -108,6 +111,15 @@ def test_methods_that_tie_everywhere_do_not_differ() -> None:
     assert set(found.ranks.values()) == {2.0}
     assert not found.differs
     assert found.alike == [("a", "b", "c")]
+
+
+def test_diagram_names_every_method_once_and_is_the_same_every_time() -> None:
+    svg = critical_difference_figure(demsar(), "tree")
+    assert svg == critical_difference_figure(demsar(), "tree")
+    written = [text.strip() for text in ElementTree.fromstring(svg).itertext() if text.strip()]
+    known = [f"{name} {rank:.2f}" for name, rank in demsar().ranks.items()]
+    assert [" ".join(text.split()) for text in written if text.startswith("C4.5")] == known
+    assert "critical difference 1.25" in written
 
 
 def test_runs_of_methods_that_do_not_differ_are_the_largest_ones() -> None:

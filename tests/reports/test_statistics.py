@@ -176,10 +176,10 @@ def test_seeds_and_images_both_widen_an_interval_as_two_nested_loops_do() -> Non
 
 
 def test_the_interval_of_three_seeds_is_their_range_and_holds_the_mean_three_times_in_four() -> None:
-    resampler, rng, covered = Resampler(draws=500), np.random.default_rng(3), 0
+    resampler, rng, covered = Resampler(draws=5000), np.random.default_rng(3), 0
     for _ in range(400):
         values = rng.normal(size=3)
-        found = over_seeds({s: Estimate(float(v), np.full(500, v)) for s, v in enumerate(values)}, resampler)
+        found = over_seeds({s: Estimate(float(v), np.full(5000, v)) for s, v in enumerate(values)}, resampler)
         assert found.interval == pytest.approx((values.min(), values.max()))
         covered += found.low <= 0 <= found.high
     assert covered / 400 == pytest.approx(0.75, abs=0.06)

@@ -12,7 +12,7 @@ from tests.trainables.toy import toy_images
 from trainables.contract import Images
 from trainables.detector import Detector, as_input
 from trainables.errors import InputError
-from trainables.score import digest_of, infer, log_odds, per_image, score
+from trainables.score import digest_of, infer, log_odds, per_image, score, seen_whole
 
 
 def test_scores_are_the_models_probabilities_in_evaluation_mode(trained: Detector, source_val: Images) -> None:
@@ -100,3 +100,10 @@ def test_the_score_of_an_image_of_one_square_is_the_squares_own(source_val: Imag
 
 def test_ids_of_squares_begin_with_the_digest() -> None:
     assert digest_of("ab12/3") == digest_of("ab12") == "ab12"
+
+
+def test_log_odds_of_an_image_are_those_of_its_squares_mean_probability() -> None:
+    odds = np.random.default_rng(0).normal(0, 4, 12)
+    mean = (1 / (1 + np.exp(-odds))).reshape(-1, 4).mean(axis=1)
+    assert seen_whole(odds, 4) == pytest.approx(np.log(mean / (1 - mean)))
+    assert seen_whole(odds, 1) is odds

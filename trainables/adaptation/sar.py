@@ -53,7 +53,7 @@ def adapt(config: Config, detector: Detector, data: AdaptationData, context: Con
     from dataclasses import replace
 
     from trainables.recovery import Recovery
-    from trainables.test_time import train_norms
+    from trainables.source_free import train_norms
 
     made: list[Recovery] = []
 

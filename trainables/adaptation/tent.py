@@ -44,7 +44,7 @@ def adapt(config: Config, detector: Detector, data: AdaptationData, context: Con
     """
     from torch.nn.modules.batchnorm import _BatchNorm
 
-    from trainables.test_time import train_norms
+    from trainables.source_free import train_norms
 
     return train_norms(lambda _: _objective(config), config.recipe, detector, data, context, (_BatchNorm,))
 

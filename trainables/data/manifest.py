@@ -58,6 +58,10 @@ or why it is left out of the study; empty if it is used.
 """
 
 
+_SAID = ["path", "label", "generator", "family", "source", "partner", "channel", "group", "split"]
+_IDENTITY = [*_SAID, "digest", "note", "problem"]
+"""Columns that make one manifest another."""
+
 _IMAGE = ["generator", "pixels"]
 """Files that agree in these are one image."""
 
@@ -83,6 +87,12 @@ class Manifest:
         rows = there[np.argsort(self.frame["digest"].to_numpy(object)[there], kind="stable")]
         again = self.frame[_IMAGE].take(rows).duplicated().to_numpy()
         return self.frame.take(rows[~again]).reset_index(drop=True)
+
+    @cached_property
+    def digest(self) -> str:
+        """20 hex digits of what the images are, are called and are for, unusable ones among them; no place, no time."""
+        rows = pd.util.hash_pandas_object(self.frame[_IDENTITY], index=False, categorize=False)
+        return hashlib.sha256(np.sort(rows.to_numpy()).tobytes()).hexdigest()[:20]
 
     @property
     def problems(self) -> pd.DataFrame:

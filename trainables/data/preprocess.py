@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import Field, NonNegativeInt, PositiveInt, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
 from trainables.contract import Config
 from trainables.data.decode import LARGEST
 from trainables.errors import InputError
 from trainables.imaging import through_jpeg, through_webp
 
-Codec = Annotated[str, StringConstraints(pattern=r"^(jpeg|webp)([1-9][0-9]?|100)$")]
+
+def _codec(value: str) -> str:
+    if not re.fullmatch(r"(jpeg|webp)([1-9][0-9]?|100)", value):
+        fix = "write `jpeg` or `webp` and a quality of 1 to 100, such as jpeg96"
+        raise InputError("not a codec and its quality", value=value, fix=fix)
+    return value
+
+
+def _named(value: Any) -> Any:
+    """``grid`` is ``{kind: grid}``."""
+    return {"kind": value} if isinstance(value, str) else value
+
+
+Codec = Annotated[str, AfterValidator(_codec)]
 """``jpeg96``: a codec and its quality."""
 
 Box = tuple[int, int, int, int]
@@ -96,7 +110,7 @@ class Preprocess(Config):
     fit: Literal["crop", "resize", "resize_crop"] = "crop"
     filter: Literal["bilinear", "bicubic", "lanczos", "box"] = "bicubic"
     shorter: PositiveInt | None = None
-    patches: Annotated[Grid | Random, Field(discriminator="kind")] | None = None
+    patches: Annotated[Grid | Random | None, Field(discriminator="kind"), BeforeValidator(_named)] = None
     reencode: Codec | None = None
 
     @model_validator(mode="after")

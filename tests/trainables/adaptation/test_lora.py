@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,6 +82,26 @@ def test_the_labels_of_the_few_are_learnt(
     assert outcome.metrics["few_accuracy"] > 0.9
     called_fake = _logits(trained, target).argmax(dim=1).numpy()
     assert (called_fake == target.labels[:16]).mean() < 0.2
+
+
+def test_an_interrupted_training_goes_on_to_the_same_end(
+    copies: Callable[[], Detector], few: AdaptationData, target: Images, tmp_path: Path
+) -> None:
+    class StoppedError(Exception):
+        pass
+
+    def stop(_: Mapping[str, float]) -> None:
+        raise StoppedError
+
+    whole, stopped, resumed = copies(), copies(), copies()
+    config = lora.Config(recipe=FAST, steps=3)
+    lora.adapt(config, whole, few, context(tmp_path / "whole"))
+    with pytest.raises(StoppedError):
+        lora.adapt(config, stopped, few, replace(context(tmp_path / "cell"), on_report=stop))
+    outcome = lora.adapt(config, resumed, few, context(tmp_path / "cell"))
+    assert len(outcome.curves) == FAST.epochs
+    assert torch.equal(_logits(whole, target), _logits(resumed, target))
+    assert not torch.equal(_logits(whole, target), _logits(stopped, target))
 
 
 def test_without_layers_to_correct_it_is_refused(few: AdaptationData, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -110,3 +111,12 @@ def test_what_is_smaller_than_the_crop_is_told_once_for_all_of_its_size(manifest
     assert set(fitting.problems["problem"]) == {"damaged", "64x64 pixels: smaller than the crop of 128x128"}
     assert fitting.sets() == ()
     assert len(manifest.usable) == 12
+
+
+def test_the_digest_of_a_manifest_is_of_what_is_known_of_its_images(manifest, tmp_path):
+    elsewhere = replace(manifest, roots=(tmp_path,), frame=manifest.frame.sample(frac=1, random_state=0))
+    assert elsewhere.digest == manifest.digest
+    for column, value in (("family", "other"), ("problem", "cut short"), ("group", "one"), ("path", "moved.jpg")):
+        changed = manifest.frame.copy()
+        changed.loc[0, column] = value
+        assert replace(manifest, frame=changed).digest != manifest.digest, column

@@ -13,12 +13,13 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from trainables.contract import AdaptationData, Context, Images, Outcome, Unlabelled
+from trainables.contract import AdaptationData, Context, Outcome, Unlabelled
 from trainables.detector import Detector
 from trainables.errors import InputError
 from trainables.fit import fit
 from trainables.norms import NORMS, estimate, of_norms
 from trainables.objective import Objective
+from trainables.pseudo import labelled
 from trainables.recipe import Recipe
 from trainables.score import log_odds
 from trainables.selection import last
@@ -52,7 +53,7 @@ def train_norms(
         raise InputError(problem, fix="leave it out for this detector")
     before = _predictions("before", detector, data.target, context)
     objective = replace(build(parameters), trainable=lambda _: parameters)
-    stream = as_stream(data.target)
+    stream = labelled(data.target, np.full(len(data.target), -1))  # labels that no term reads
     fitted = fit(detector, objective, recipe, stream, data.source_val, context, select=last)
     shifts = estimate(detector, data.target.pixels, context.device)
     after = _predictions("after", detector, data.target, context)
@@ -61,12 +62,6 @@ def train_norms(
     figures = {**before, **after, "collapsed": collapsed, "epoch": float(recipe.epochs)}
     passed = fitted.images + (2 + len(shifts)) * len(data.target)
     return Outcome(metrics=figures, curves=fitted.curves, images=passed)
-
-
-def as_stream(target: Unlabelled) -> Images:
-    """Unlabelled images as the stream of a training whose terms read no labels: they are all -1."""
-    count = len(target)
-    return Images(pixels=target.pixels, labels=np.full(count, -1), ids=target.ids, generators=[""] * count)
 
 
 def _predictions(when: str, detector: Detector, target: Unlabelled, context: Context) -> dict[str, float]:
