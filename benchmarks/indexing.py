@@ -22,8 +22,8 @@ from orchestrator.run.indexing import examine_on_ray
 from orchestrator.run.session import connected
 from orchestrator.study.model import StageResources
 from trainables.benchmark.scenes import render_scene
-from trainables.data.examining import Examine
-from trainables.data.index import index_folder
+from trainables.indexing.examining import Examine
+from trainables.indexing.index import index_folder
 
 IMAGES = {256: 2000, 1024: 200}
 """How many JPEG files of each side."""

@@ -17,11 +17,11 @@ from pathlib import Path
 
 from trainables.data.assemble import assemble
 from trainables.data.choosing import Choosing
-from trainables.data.examine import Facts
-from trainables.data.examining import Item
-from trainables.data.found import Found
-from trainables.data.index import Index, found_table, index_found
 from trainables.data.splits import Fractions
+from trainables.indexing.examine import Facts
+from trainables.indexing.examining import Item
+from trainables.indexing.found import Found
+from trainables.indexing.index import Index, found_table, index_found
 
 IMAGES, GENERATORS, BAR = 1_000_000, 20, 2.0
 STEPS = {

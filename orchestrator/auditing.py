@@ -13,8 +13,8 @@ from orchestrator.images import index_once
 from orchestrator.plan.cells import Stage
 from reports.audit import AuditPart, audit_part, write_audit
 from reports.statistics import Resampler
+from trainables.auditing.audit import Audit, Findings, audit
 from trainables.data.assemble import assemble
-from trainables.data.audit import Audit, Findings, audit
 from trainables.data.choosing import Choosing
 from trainables.data.reader import Reader
 from trainables.data.splits import Fractions

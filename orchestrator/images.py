@@ -21,9 +21,9 @@ from trainables.errors import InputError
 from trainables.writing import write_json
 
 if TYPE_CHECKING:
-    from trainables.data.examining import Examine, Progress
-    from trainables.data.index import Index
     from trainables.data.manifest import Manifest
+    from trainables.indexing.examining import Examine, Progress
+    from trainables.indexing.index import Index
 
 
 class StudyImages:
@@ -107,7 +107,7 @@ class StudyImages:
 
     def _index(self, folder: DataFolder) -> Index:
         """What is in a folder; only images that are new or changed are read."""
-        from trainables.data.index import index_folder
+        from trainables.indexing.index import index_folder
 
         if not folder.root.exists():
             fix = "put the images there, or correct the path"
@@ -158,7 +158,7 @@ def index_once(
     Raises:
         InputError: as ``layout_from`` and ``index_folder``.
     """
-    from trainables.data.index import index_folder
+    from trainables.indexing.index import index_folder
 
     choice = layout_from(layout) if layout else None
     return index_folder(

@@ -145,7 +145,7 @@ def _means(scores: NDArray[np.float32], views: int) -> NDArray[np.float32]:
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:
     """The files among the paths and those of image type in the folders, hidden ones left out."""
-    from trainables.data.walk import IMAGE_TYPES
+    from trainables.indexing.walk import IMAGE_TYPES
 
     for path in paths:
         if path.is_dir():
@@ -157,7 +157,7 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
 
 def _read(file: Path, image: Preprocess) -> tuple[NDArray[np.uint8] | None, str, str]:
     """The squares of a file, why there are none, and what was converted."""
-    from trainables.data.decode import UnusableImageError, decode
+    from trainables.indexing.decode import UnusableImageError, decode
 
     try:
         data = file.read_bytes()

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from reports.audit import AuditPart
     from reports.audit_words import Baseline
     from reports.tables import Figure
-    from trainables.data.index import Index
     from trainables.data.manifest import Manifest
+    from trainables.indexing.index import Index
 
 WATCH_SECONDS = 2.0
 MOST_LISTED = 20

@@ -22,8 +22,8 @@ from reports.frames import interval_columns
 from reports.results import Results
 from reports.statistics import Estimate, Resampler, Scores, estimate
 from reports.tables import Table
-from trainables.data.audit import FINDINGS_FILE, ClassFacts, Findings, Unusable
-from trainables.data.copies import Pair
+from trainables.auditing.audit import FINDINGS_FILE, ClassFacts, Findings, Unusable
+from trainables.auditing.copies import Pair
 from trainables.writing import write_bytes
 
 SHORTCUTS = (
@@ -129,7 +129,7 @@ def audit_part(
     """An audit as the page shows it.
 
     Args:
-        scores: columns ``trainables.data.audit.SCORES``.
+        scores: columns ``trainables.auditing.audit.SCORES``.
         pictures: PNG files by name.
     """
     tables = {str(name): part for name, part in scores.groupby("against")} if len(scores) else {}

@@ -9,9 +9,9 @@ from reports.audit_words import Baseline
 from reports.colours import shade
 from reports.statistics import mean
 from reports.tables import MISSING, Figure, HeatCell, HeatTable, Table, interval, number, percent
+from trainables.auditing.audit import ClassFacts, Findings
+from trainables.auditing.trivial import CALLED
 from trainables.contract import Split
-from trainables.data.audit import ClassFacts, Findings
-from trainables.data.trivial import CALLED
 
 SHORTCUT = "shortcut"
 """The row that stands below a matrix."""

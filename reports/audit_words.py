@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from reports.statistics import Estimate
 from reports.tables import MISSING, interval, number, percent
-from trainables.data.audit import Findings
-from trainables.data.shortcut import LEADS, Lead, Shortcut
-from trainables.data.trivial import CALLED, SIZE
+from trainables.auditing.audit import Findings
+from trainables.auditing.shortcut import LEADS, Lead, Shortcut
+from trainables.auditing.trivial import CALLED, SIZE
 
 TOLD = 0.55
 """A fact whose AUROC alone is below this is not named among those that tell a generator from its reals."""

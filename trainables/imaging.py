@@ -24,12 +24,22 @@ _SUBSAMPLING = {444: 0, 422: 1, 420: 2}
 
 def through_jpeg(pixels: NDArray[np.uint8], quality: int, chroma: Chroma) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB after one round of JPEG with libjpeg's standard tables at a quality of 1-100."""
-    return _through(pixels, "JPEG", quality=quality, subsampling=_SUBSAMPLING[chroma])
+    return _decoded(jpeg(pixels, quality, chroma))
 
 
 def through_webp(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB after one round of lossy WebP at a quality of 1-100; chroma is always 4:2:0."""
-    return _through(pixels, "WEBP", quality=quality, lossless=False)
+    return _decoded(webp(pixels, quality))
+
+
+def jpeg(pixels: NDArray[np.uint8], quality: int, chroma: Chroma = 420) -> bytes:
+    """The file that (H, W, 3) uint8 RGB is as JPEG."""
+    return _encoded(pixels, "JPEG", quality=quality, subsampling=_SUBSAMPLING[chroma])
+
+
+def webp(pixels: NDArray[np.uint8], quality: int) -> bytes:
+    """The file that (H, W, 3) uint8 RGB is as lossy WebP."""
+    return _encoded(pixels, "WEBP", quality=quality, lossless=False)
 
 
 def scaled_to(pixels: NDArray[np.uint8], size: Sequence[int], filter_: Filter) -> NDArray[np.uint8]:
@@ -63,8 +73,12 @@ def part(pixels: NDArray[np.uint8], share: float, place: Place, rng: np.random.G
     return pixels[top : top + rows, left : left + columns].copy()
 
 
-def _through(pixels: NDArray[np.uint8], codec: str, **options: Any) -> NDArray[np.uint8]:
+def _encoded(pixels: NDArray[np.uint8], codec: str, **options: Any) -> bytes:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, codec, **options)
-    with Image.open(file) as image:
+    return file.getvalue()
+
+
+def _decoded(file: bytes) -> NDArray[np.uint8]:
+    with Image.open(io.BytesIO(file)) as image:
         return np.array(image)

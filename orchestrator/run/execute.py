@@ -152,7 +152,7 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 
 def _audit(cell: Cell, bench: _Bench, context: Context) -> Outcome:
-    from trainables.data.audit import audit
+    from trainables.auditing.audit import audit
     from trainables.data.manifest import Manifest
 
     place, against = bench.place, cell.params["against"]

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from orchestrator.run.session import connected
 from orchestrator.study.model import Resources, StageResources
-from trainables.data.examine import Facts, examine, one_opencv_thread
-from trainables.data.examining import Examine, Item, examine_in_threads
-from trainables.data.threads import without_warnings
 from trainables.errors import InputError
+from trainables.indexing.examine import Facts, examine, one_opencv_thread
+from trainables.indexing.examining import Examine, Item, examine_in_threads
+from trainables.indexing.threads import without_warnings
 
 if TYPE_CHECKING:
     import ray

@@ -14,9 +14,9 @@ from orchestrator.images import StudyImages, kept_index
 from orchestrator.study.model import DataFolder, Study
 from trainables.benchmark.presets import find_preset
 from trainables.contract import Split
-from trainables.data.examine import Facts
-from trainables.data.examining import Item, examine_in_threads
 from trainables.errors import InputError
+from trainables.indexing.examine import Facts
+from trainables.indexing.examining import Item, examine_in_threads
 
 EACH = 24
 """Images of a generator, so that every split has some."""

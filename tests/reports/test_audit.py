@@ -18,12 +18,12 @@ from reports.page import build_report
 from reports.statistics import Resampler
 from tests.reports.synthetic import Store
 from tests.reports.test_page import Outline, build, words
+from trainables.auditing.audit import Audit, ClassFacts, Findings, Unusable
+from trainables.auditing.copies import Copies, Pair
+from trainables.auditing.polarity import Polarity, PolarityOf
+from trainables.auditing.shortcut import Lead, Shortcut
+from trainables.auditing.trivial import FACTS
 from trainables.contract import Split
-from trainables.data.audit import Audit, ClassFacts, Findings, Unusable
-from trainables.data.copies import Copies, Pair
-from trainables.data.polarity import Polarity, PolarityOf
-from trainables.data.shortcut import Lead, Shortcut
-from trainables.data.trivial import FACTS
 
 PICTURE = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63f8ffff3f0005fe02fe0def46b8"

@@ -1,1 +1,1 @@
-"""From image files to arrays: the one door every image goes through, real or fake, ours or the user's."""
+"""From the indexes of data folders to splits that do not leak, and to the pixels that detectors see."""

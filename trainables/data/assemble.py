@@ -18,12 +18,12 @@ from trainables.data.checks import (
 )
 from trainables.data.choosing import Choosing
 from trainables.data.duplicates import merged_groups, near_duplicates
-from trainables.data.index import Index
 from trainables.data.manifest import Manifest, typed
 from trainables.data.preprocess import Preprocess
 from trainables.data.splits import Fractions
 from trainables.data.splitting import overlap_problems, refuse_overlap, split_rows
 from trainables.data.taking import taken
+from trainables.indexing.index import Index
 
 _UNKNOWN = ("", "fake")
 

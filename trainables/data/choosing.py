@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveInt, StringConstraints, model_validator
 
 from trainables.contract import Config, Split
-from trainables.data.found import PARTS
 from trainables.errors import InputError
+from trainables.indexing.found import PARTS
 
 Family = Literal["real", "gan", "dm", "fake"]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=80, strip_whitespace=True)]

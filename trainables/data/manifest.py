@@ -12,10 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from trainables.contract import Split
-from trainables.data.decode import READER_VERSION
 from trainables.data.preprocess import Preprocess
 from trainables.data.sets import ImageSet
 from trainables.errors import InputError
+from trainables.indexing.decode import READER_VERSION
 from trainables.writing import atomic_file
 
 COLUMNS = {

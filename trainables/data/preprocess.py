@@ -15,9 +15,9 @@ from PIL import Image
 from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
 from trainables.contract import Config
-from trainables.data.decode import LARGEST
 from trainables.errors import InputError
 from trainables.imaging import through_jpeg, through_webp
+from trainables.indexing.decode import LARGEST
 
 
 def _codec(value: str) -> str:

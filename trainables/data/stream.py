@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from trainables.data.content import read_content
-from trainables.data.decode import UnusableImageError, decode
 from trainables.data.preprocess import Preprocess
 from trainables.data.stack import positions_of
 from trainables.errors import InputError
+from trainables.indexing.content import read_content
+from trainables.indexing.decode import UnusableImageError, decode
 from trainables.prefetch import in_threads
 
 

@@ -10,10 +10,10 @@ import pandas as pd
 
 from trainables.data.checks import refuse_unusable
 from trainables.data.choosing import Choosing
-from trainables.data.index import Index
 from trainables.data.manifest import problems_with
 from trainables.data.preprocess import Preprocess
 from trainables.errors import InputError, nearest
+from trainables.indexing.index import Index
 
 
 def taken(index: Index, choosing: Choosing, preprocess: Preprocess | None = None) -> pd.DataFrame:

@@ -22,9 +22,9 @@ from pydantic import Field
 
 from trainables.contract import FAKE, REAL
 from trainables.contract import Config as MemberConfig
-from trainables.data.found import PARTS, Found
-from trainables.data.tree import Place, scan_tree
-from trainables.data.walk import glance
+from trainables.indexing.found import PARTS, Found
+from trainables.indexing.tree import Place, scan_tree
+from trainables.indexing.walk import glance
 
 _TREE = "{train,test}/{REAL,FAKE}/…"
 

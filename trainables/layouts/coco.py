@@ -20,9 +20,9 @@ from pathlib import Path, PurePosixPath
 
 from trainables.contract import FAKE, REAL
 from trainables.contract import Config as MemberConfig
-from trainables.data.found import Found
-from trainables.data.tree import PHOTOGRAPHS, Place, is_bare, refuse_photographs, scan_tree
-from trainables.data.walk import glance, walk
+from trainables.indexing.found import Found
+from trainables.indexing.tree import PHOTOGRAPHS, Place, is_bare, refuse_photographs, scan_tree
+from trainables.indexing.walk import glance, walk
 
 SOURCE = "coco"
 _OWN = re.compile(r"(ms)?coco[-_]?(train|val|test)?[-_]?(2014|2017)?|(train|val|test|unlabeled)(2014|2015|2017)")

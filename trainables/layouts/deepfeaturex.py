@@ -21,9 +21,9 @@ from pathlib import Path
 
 from trainables.contract import FAKE, REAL
 from trainables.contract import Config as MemberConfig
-from trainables.data.found import Found
-from trainables.data.tree import Place, scan_tree
 from trainables.errors import InputError
+from trainables.indexing.found import Found
+from trainables.indexing.tree import Place, scan_tree
 
 FAMILIES = {"dm_generated": (FAKE, "dm"), "gan_generated": (FAKE, "gan"), "real": (REAL, "real")}
 TABLE = "guidance.csv"

@@ -26,10 +26,10 @@ from pydantic import Field
 
 from trainables.contract import FAKE, REAL
 from trainables.contract import Config as MemberConfig
-from trainables.data.found import Found
-from trainables.data.tree import Place, scan_tree
-from trainables.data.walk import glance
 from trainables.errors import InputError
+from trainables.indexing.found import Found
+from trainables.indexing.tree import Place, scan_tree
+from trainables.indexing.walk import glance
 
 TABLE = "metadata.parquet"
 _PART = re.compile(r"part-\d{6}")

@@ -22,9 +22,9 @@ from pathlib import Path
 
 from trainables.contract import FAKE, REAL
 from trainables.contract import Config as MemberConfig
-from trainables.data.found import PARTS, Found
-from trainables.data.tree import Place, scan_tree, with_own_reals
-from trainables.data.walk import glance
+from trainables.indexing.found import PARTS, Found
+from trainables.indexing.tree import Place, scan_tree, with_own_reals
+from trainables.indexing.walk import glance
 
 LABELS = {"0_real": REAL, "1_fake": FAKE}
 _TREE = "<generator>/[<category>/]{0_real,1_fake}/…, under train, val or test, or not"

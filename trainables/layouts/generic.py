@@ -19,10 +19,10 @@ from pathlib import Path
 
 from trainables.contract import FAKE, REAL
 from trainables.contract import Config as MemberConfig
-from trainables.data.found import Found
-from trainables.data.tree import Place, scan_tree
-from trainables.data.walk import walk
 from trainables.errors import InputError
+from trainables.indexing.found import Found
+from trainables.indexing.tree import Place, scan_tree
+from trainables.indexing.walk import walk
 
 LABELS = {"real": REAL, "fake": FAKE}
 TABLE = "manifest.csv"
@@ -46,7 +46,7 @@ def scan(config: Config, root: Path) -> Iterator[Found]:
         InputError: as ``scan_tree`` and ``Table``; there is no folder ``real`` or ``fake``; images lie in none of a
             source or generator.
     """
-    from trainables.data.table import Table
+    from trainables.indexing.table import Table
 
     del config
     for kind in LABELS:

@@ -21,9 +21,9 @@ from typing import Literal
 
 from trainables.contract import FAKE, REAL
 from trainables.contract import Config as MemberConfig
-from trainables.data.found import PARTS, Found
-from trainables.data.tree import Place, scan_tree, with_own_reals
-from trainables.data.walk import glance
+from trainables.indexing.found import PARTS, Found
+from trainables.indexing.tree import Place, scan_tree, with_own_reals
+from trainables.indexing.walk import glance
 
 LABELS = {"nature": REAL, "ai": FAKE}
 _TREE = "<generator>/[…/]{train,val}/{nature,ai}/…"

@@ -20,9 +20,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainables.data.found import Found
-from trainables.data.labelling import Labelled, Polarity, labelled_image, part_of, plain
 from trainables.errors import InputError, nearest
+from trainables.indexing.found import Found
+from trainables.indexing.labelling import Labelled, Polarity, labelled_image, part_of, plain
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -103,7 +103,7 @@ class _Columns:
     """
 
     def __init__(self, config: Config, file: Path) -> None:
-        from trainables.data import arrow
+        from trainables.indexing import arrow
 
         schema = arrow.schema(file)
         features = arrow.features(schema)
@@ -146,8 +146,8 @@ def _polarity(config: Config, classes: tuple[str, ...], file: Path) -> Polarity:
 
 
 def _read_table(root: Path, file: Path, columns: _Columns, polarity: Polarity, part: str) -> Iterator[Found]:
-    from trainables.data import arrow
-    from trainables.data.content import row_path
+    from trainables.indexing import arrow
+    from trainables.indexing.content import row_path
 
     place, modified, row = file.relative_to(root).as_posix(), file.stat().st_mtime_ns, 0
     for batch in arrow.batches(file, columns.all):
@@ -171,7 +171,7 @@ def _sizes(images: pa.Array, file: Path, first: int) -> list[int]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from trainables.data.arrow import encoded
+    from trainables.indexing.arrow import encoded
 
     data = encoded(images)
     if data.null_count and pa.types.is_struct(images.type) and images.type.get_field_index("path") >= 0:
@@ -185,7 +185,7 @@ def _sizes(images: pa.Array, file: Path, first: int) -> list[int]:
 
 
 def _image_column(config: Config, schema: pa.Schema, features: Mapping[str, Mapping[str, Any]], file: Path) -> str:
-    from trainables.data.arrow import holds_encoded
+    from trainables.indexing.arrow import holds_encoded
 
     if config.image is not None:
         name = _known(config.image, "image", schema, file)

@@ -28,10 +28,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from trainables.data.found import Found
-from trainables.data.labelling import Labelled, Polarity, labelled_image, plain, word
-from trainables.data.rows import ENDINGS, column_names, is_parquet, read_rows
 from trainables.errors import InputError
+from trainables.indexing.found import Found
+from trainables.indexing.labelling import Labelled, Polarity, labelled_image, plain, word
+from trainables.indexing.rows import ENDINGS, column_names, is_parquet, read_rows
 
 Column = Literal["path", "label", "generator", "family", "source", "split", "group", "channel"]
 NEEDED: tuple[Column, ...] = ("path", "label", "generator")

@@ -24,9 +24,9 @@ from pathlib import Path, PurePosixPath
 
 from trainables.contract import FAKE, REAL
 from trainables.contract import Config as MemberConfig
-from trainables.data.found import PARTS, Found
-from trainables.data.tree import Place, scan_tree
-from trainables.data.walk import glance
+from trainables.indexing.found import PARTS, Found
+from trainables.indexing.tree import Place, scan_tree
+from trainables.indexing.walk import glance
 
 LABELS = {"real": REAL, "0_real": REAL, "fake": FAKE, "1_fake": FAKE}
 CHANNELS = {

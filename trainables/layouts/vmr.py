@@ -20,9 +20,9 @@ from pydantic import Field
 
 from trainables.contract import FAKE, REAL
 from trainables.contract import Config as MemberConfig
-from trainables.data.found import Found
-from trainables.data.tree import PHOTOGRAPHS, Place, is_bare, refuse_photographs, scan_tree
-from trainables.data.walk import glance
+from trainables.indexing.found import Found
+from trainables.indexing.tree import PHOTOGRAPHS, Place, is_bare, refuse_photographs, scan_tree
+from trainables.indexing.walk import glance
 
 _TREE = "<real>/… and <generator>/…"
 

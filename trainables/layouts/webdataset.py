@@ -22,11 +22,11 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
-from trainables.data.found import PARTS, Found
-from trainables.data.labelling import Labelled, Polarity, labelled_image, part_of
-from trainables.data.tar import Archive, Member, members
-from trainables.data.walk import is_image, walk
 from trainables.errors import InputError
+from trainables.indexing.found import PARTS, Found
+from trainables.indexing.labelling import Labelled, Polarity, labelled_image, part_of
+from trainables.indexing.tar import Archive, Member, members
+from trainables.indexing.walk import is_image, walk
 
 LARGEST_NOTE = 2**24
 """Bytes that a ``.json``, ``.cls`` or ``.txt`` member may have."""

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from tests.orchestrator.cli.conftest import call
-from tests.trainables.data.biased import write_biased
+from tests.trainables.auditing.biased import write_biased
 
 NAMES = ("html", "shortcut.csv", "shortcut_facts.csv", "classes.csv", "copies.csv", "left_out.csv")
 """Ends of the files' names."""

@@ -13,10 +13,10 @@ import pytest
 
 from orchestrator.run import indexing
 from orchestrator.run.indexing import examine_on_ray, examine_where_it_pays
-from trainables.data.examine import Facts
-from trainables.data.examining import Item
-from trainables.data.index import index_folder
 from trainables.errors import InputError
+from trainables.indexing.examine import Facts
+from trainables.indexing.examining import Item
+from trainables.indexing.index import index_folder
 
 _examine_batch = indexing._examine_batch
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from trainables.data.examine import Facts
-from trainables.data.found import Found
-from trainables.data.index import Index
+from trainables.indexing.examine import Facts
+from trainables.indexing.found import Found
+from trainables.indexing.index import Index
 
 _TYPES = {**Found.__annotations__, **Facts.__annotations__}
 

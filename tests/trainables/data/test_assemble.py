@@ -15,11 +15,11 @@ from tests.trainables.data.indexed import index_of, near, row, rows
 from trainables.contract import Split
 from trainables.data.assemble import assemble
 from trainables.data.choosing import Choosing
-from trainables.data.index import Index, index_folder
 from trainables.data.manifest import COLUMNS, Manifest
 from trainables.data.preprocess import Preprocess
 from trainables.data.splits import Fractions
 from trainables.errors import InputError
+from trainables.indexing.index import Index, index_folder
 
 SPLITS = Fractions()
 HALVES = Fractions(train=0.5, val=0.0, adapt=0.0, few=0.0, test=0.5)

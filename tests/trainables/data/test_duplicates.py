@@ -13,7 +13,7 @@ from PIL import Image
 
 from trainables.data import duplicates
 from trainables.data.duplicates import COLOUR, NEAR, components, merged_groups, near_duplicates
-from trainables.data.index import index_folder
+from trainables.indexing.index import index_folder
 
 
 def _frame(rows: list[tuple[int | None, int, int, int]]) -> pd.DataFrame:

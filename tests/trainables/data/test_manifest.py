@@ -12,12 +12,12 @@ from tests.trainables.data.indexed import index_of, row, rows
 from trainables.contract import Split
 from trainables.data.assemble import assemble
 from trainables.data.choosing import Choosing
-from trainables.data.decode import READER_VERSION
-from trainables.data.index import index_folder
 from trainables.data.manifest import Manifest
 from trainables.data.preprocess import Preprocess
 from trainables.data.splits import Fractions
 from trainables.errors import InputError
+from trainables.indexing.decode import READER_VERSION
+from trainables.indexing.index import index_folder
 
 ALL_TEST = Fractions(train=0, val=0, adapt=0, few=0, test=1)
 

@@ -10,9 +10,9 @@ from PIL import Image
 from pydantic import ValidationError
 from torchvision.transforms import InterpolationMode, v2
 
-from trainables.data.decode import decode
 from trainables.data.preprocess import Preprocess
 from trainables.errors import InputError
+from trainables.indexing.decode import decode
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (21, 34, 3), dtype=np.uint8)
 SMOOTH = Image.fromarray(PIXELS).resize((300, 200), Image.Resampling.BICUBIC)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from trainables.contract import Config
-from trainables.data.found import Found
+from trainables.indexing.found import Found
 from trainables.registry import LAYOUTS
 
 TREES: Mapping[str, tuple[str, ...]] = {

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 
 from tests.trainables.data.conftest import noise
-from trainables.data.content import read_content
 from trainables.errors import InputError
+from trainables.indexing.content import read_content
 from trainables.layouts.huggingface import Config, recognises, scan
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.trainables.data.conftest import noise
-from trainables.data.content import read_content
 from trainables.errors import InputError
+from trainables.indexing.content import read_content
 from trainables.layouts.manifest import Config, _path, recognises, scan
 
 NAMES = ["a/0 with space.png", "a/1 ünïcode 日本.png", "b/2\nnewline.png", 'b/3, comma "quoted".png']

@@ -6,8 +6,8 @@ import warnings
 import pytest
 
 from tests.trainables.data.conftest import noise
-from trainables.data.content import read_content
 from trainables.errors import InputError
+from trainables.indexing.content import read_content
 from trainables.layouts.webdataset import Config, recognises, scan
 
 

@@ -20,11 +20,11 @@ import pyarrow.compute as pc
 from filelock import FileLock
 
 from trainables.contract import Config
-from trainables.data.examining import Examine, Progress, Save, examine_all, examine_in_threads
-from trainables.data.found import Found
-from trainables.data.kept import FACTS, FOUND, INDEX, KEY, READ, Kept, rows_to_batch
-from trainables.data.recognise import recognise
 from trainables.errors import InputError
+from trainables.indexing.examining import Examine, Progress, Save, examine_all, examine_in_threads
+from trainables.indexing.found import Found
+from trainables.indexing.kept import FACTS, FOUND, INDEX, KEY, READ, Kept, rows_to_batch
+from trainables.indexing.recognise import recognise
 from trainables.registry import find
 from trainables.writing import writing
 

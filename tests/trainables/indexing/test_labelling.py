@@ -2,8 +2,8 @@ import math
 
 import pytest
 
-from trainables.data.labelling import Labelled, Polarity, labelled_image, part_of, plain
 from trainables.errors import InputError
+from trainables.indexing.labelling import Labelled, Polarity, labelled_image, part_of, plain
 
 
 def _labels(written, **meaning):

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from trainables.contract import FAKE, REAL
-from trainables.data.found import Found
-from trainables.data.walk import Folder, glance, walk
 from trainables.errors import InputError
+from trainables.indexing.found import Found
+from trainables.indexing.walk import Folder, glance, walk
 
 CLASS_FOLDERS = frozenset({"real", "fake", "0_real", "1_fake", "nature", "ai", "dm_generated", "gan_generated"})
 """Folders that say the class of what is in them, in lower case."""

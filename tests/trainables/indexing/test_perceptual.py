@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from trainables.benchmark.scenes import render_scene
-from trainables.data.perceptual import perceptual_hash
+from trainables.indexing.perceptual import perceptual_hash
 
 
 def _scene(seed: int, width: int, height: int) -> Image.Image:

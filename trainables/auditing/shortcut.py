@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from trainables.auditing.trivial import CALLED, CATEGORIES
 from trainables.contract import Config
-from trainables.data.trivial import CALLED, CATEGORIES
 
 FLAGGED = 0.6
 """An AUROC above this is a warning."""

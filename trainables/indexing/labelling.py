@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import Any
 
 from trainables.contract import FAKE, REAL, Config, Split
-from trainables.data.found import PARTS, Found
 from trainables.errors import InputError, nearest
+from trainables.indexing.found import PARTS, Found
 
 FAMILIES = ("real", "gan", "dm", "fake")
 """What a column ``family`` may say; blank: ``real`` or ``fake``, by the label."""

@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from trainables.data.jpeg import Tables, chroma_of, tables_of
+from trainables.indexing.jpeg import Tables, chroma_of, tables_of
 
 READER_VERSION = 1
 """Raised when the rule, or ``Preprocess``, gives other pixels: part of every image set's digest, so of every id."""
@@ -54,7 +54,7 @@ class Decoded:
         format: of the file: ``JPEG``, ``PNG``…
         note: what was converted; empty if nothing was.
         exif: whether the file carries EXIF tags.
-        tables, chroma: of JPEG, its quantisation tables and chroma subsampling; see ``trainables.data.jpeg``.
+        tables, chroma: of JPEG, its quantisation tables and chroma subsampling; see ``trainables.indexing.jpeg``.
     """
 
     image: Image.Image = field(repr=False)

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from trainables.contract import Split
-from trainables.data.found import Found
 from trainables.errors import InputError, nearest
+from trainables.indexing.found import Found
 
 FAMILIES = ("real", "gan", "dm", "fake")
 GIVEN = ("label", "generator", "family", "source", "group", "split", "channel")

@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from tests.trainables.data.conftest import noise
 from trainables.benchmark.scenes import render_scene
-from trainables.data.examine import Facts, examine, one_opencv_thread
+from trainables.indexing.examine import Facts, examine, one_opencv_thread
 
 
 def _examined(root: Path, name: str) -> Facts:

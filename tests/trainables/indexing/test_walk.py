@@ -4,8 +4,8 @@ import shutil
 import pytest
 
 from tests.trainables.layouts.conftest import plant
-from trainables.data.walk import File, glance, walk
 from trainables.errors import InputError
+from trainables.indexing.walk import File, glance, walk
 
 
 def _paths(root):

@@ -8,9 +8,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from trainables.data import content
-from trainables.data.content import holder, read_content, row_path
-from trainables.data.decode import UnusableImageError
+from trainables.indexing import content
+from trainables.indexing.content import holder, read_content, row_path
+from trainables.indexing.decode import UnusableImageError
 
 IMAGES = [bytes([i]) * (100 + i) for i in range(200)]
 

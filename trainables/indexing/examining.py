@@ -9,9 +9,9 @@ from typing import overload
 
 import pyarrow as pa
 
-from trainables.data.examine import Facts, examine, one_opencv_thread
-from trainables.data.kept import FACTS, READ, rows_to_batch
-from trainables.data.threads import map_in_threads
+from trainables.indexing.examine import Facts, examine, one_opencv_thread
+from trainables.indexing.kept import FACTS, READ, rows_to_batch
+from trainables.indexing.threads import map_in_threads
 
 Item = tuple[str, int, int, int]
 """path, offset, bytes, modified of an image that is to be examined."""

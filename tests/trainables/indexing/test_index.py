@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 
 from tests.trainables.data.conftest import noise
-from trainables.data import examining
-from trainables.data.examine import Facts, examine
-from trainables.data.examining import Item, examine_in_threads
-from trainables.data.found import Found
-from trainables.data.index import found_table, index_folder
 from trainables.errors import InputError
+from trainables.indexing import examining
+from trainables.indexing.examine import Facts, examine
+from trainables.indexing.examining import Item, examine_in_threads
+from trainables.indexing.found import Found
+from trainables.indexing.index import found_table, index_folder
 
 
 class Reader:
@@ -153,7 +153,7 @@ def test_what_is_kept_of_another_folder_or_another_rule_is_not_believed(folder, 
     reader = Reader()
     index_folder(twin, kept=kept, examine=reader)
     assert len(reader.read) == 12
-    monkeypatch.setattr("trainables.data.kept.FACTS_VERSION", -1)
+    monkeypatch.setattr("trainables.indexing.kept.FACTS_VERSION", -1)
     index_folder(twin, kept=kept, examine=reader)
     assert len(reader.read) == 24
 
@@ -238,8 +238,8 @@ def test_a_place_that_cannot_be_written_is_told(folder, tmp_path):
 FULL = """
 import resource, sys
 from pathlib import Path
-from trainables.data import examining
-from trainables.data.index import index_folder
+from trainables.indexing import examining
+from trainables.indexing.index import index_folder
 from trainables.errors import InputError
 examining.PART = 4
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), int(sys.argv[3])))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainables.data.decode import decode
-from trainables.data.jpeg import quality
+from trainables.indexing.decode import decode
+from trainables.indexing.jpeg import quality
 
 PHOTO = Image.fromarray(np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8))
 

@@ -1,8 +1,8 @@
 import pytest
 
-from trainables.data.found import Found
-from trainables.data.table import GIVEN, Table, read_table
 from trainables.errors import InputError
+from trainables.indexing.found import Found
+from trainables.indexing.table import GIVEN, Table, read_table
 
 
 def _write(tmp_path, text):

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from trainables.data.decode import READER_VERSION
-from trainables.data.examine import FACTS_VERSION, Facts
-from trainables.data.found import Found
+from trainables.indexing.decode import READER_VERSION
+from trainables.indexing.examine import FACTS_VERSION, Facts
+from trainables.indexing.found import Found
 from trainables.writing import atomic_file, remove_temporaries
 
 KEY = ("path", "offset", "bytes", "modified")

@@ -14,11 +14,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainables.data.decode import UnusableImageError
-from trainables.data.tar import Archive
+from trainables.indexing.decode import UnusableImageError
+from trainables.indexing.tar import Archive
 
 if TYPE_CHECKING:
-    from trainables.data.arrow import ArrowTable
+    from trainables.indexing.arrow import ArrowTable
 
 LARGEST_CONTENT = 2**30
 """Bytes an encoded image may have: more than ``decode.LARGEST`` pixels take without compression."""
@@ -112,6 +112,6 @@ def _archive(file: str, _changed: tuple[int, int]) -> Archive:
 
 @lru_cache(_OPEN_FILES)
 def _table(file: str, _changed: tuple[int, int], column: str) -> ArrowTable:
-    from trainables.data.arrow import ArrowTable
+    from trainables.indexing.arrow import ArrowTable
 
     return ArrowTable(Path(file), column)

@@ -10,10 +10,10 @@ from PIL import Image
 from trainables.benchmark.scenes import render_scene
 from trainables.data.assemble import assemble
 from trainables.data.choosing import Choosing
-from trainables.data.index import index_folder
 from trainables.data.manifest import Manifest
 from trainables.data.preprocess import Preprocess
 from trainables.data.splits import Fractions
+from trainables.indexing.index import index_folder
 
 EVEN = Fractions(train=0.5, val=0.0, adapt=0.0, few=0.0, test=0.5)
 

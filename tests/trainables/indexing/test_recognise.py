@@ -2,8 +2,8 @@ import pandas as pd
 import pytest
 
 from tests.trainables.layouts.conftest import TREES, plant
-from trainables.data.recognise import recognise
 from trainables.errors import InputError
+from trainables.indexing.recognise import recognise
 from trainables.registry import LAYOUTS
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainables.data.decode import LARGEST, UnusableImageError, decode
+from trainables.indexing.decode import LARGEST, UnusableImageError, decode
 
 RGB = np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8)
 

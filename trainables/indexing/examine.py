@@ -16,10 +16,10 @@ import xxhash
 from numpy.typing import NDArray
 from PIL import Image
 
-from trainables.data.content import holder, read_content
-from trainables.data.decode import Decoded, UnusableImageError, decode
-from trainables.data.jpeg import quality
-from trainables.data.perceptual import perceptual_hash
+from trainables.indexing.content import holder, read_content
+from trainables.indexing.decode import Decoded, UnusableImageError, decode
+from trainables.indexing.jpeg import quality
+from trainables.indexing.perceptual import perceptual_hash
 
 FACTS_VERSION = 1
 """Raised when a fact is found in another way: images are then read again. ``READER_VERSION`` has the same effect."""
@@ -121,7 +121,7 @@ def _facts(digest: str, decoded: Decoded) -> Facts:
         red=red,
         green=green,
         blue=blue,
-        detail=_detail(grey),
+        detail=detail(grey),
         note=decoded.note,
         problem=f"{width}x{height} pixels: a side is shorter than {SMALLEST_SIDE}" if small else "",
     )
@@ -141,7 +141,8 @@ def _padded(image: Image.Image) -> tuple[NDArray[np.uint8], tuple[float, float, 
     return np.asarray(pixels, np.uint8), (red, green, blue)
 
 
-def _detail(grey: NDArray[np.uint8]) -> float:
+def detail(grey: NDArray[np.uint8]) -> float:
+    """High-frequency energy of (H, W) grey levels: root mean square of the Laplacian of their centre."""
     height, width = grey.shape
     top, left = max(0, (height - _CENTRE) // 2), max(0, (width - _CENTRE) // 2)
     centre = grey[top : top + _CENTRE, left : left + _CENTRE]

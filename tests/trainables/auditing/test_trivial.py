@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from scipy.ndimage import convolve
 
+from trainables.auditing.trivial import CATEGORIES, FACTS, FILE, PIXELS, SIZE, counted, square_facts, trivial_facts
 from trainables.data.preprocess import Grid, Preprocess, Random
-from trainables.data.trivial import CATEGORIES, FACTS, FILE, PIXELS, SIZE, counted, square_facts, trivial_facts
 
 ROWS = pd.DataFrame(
     {

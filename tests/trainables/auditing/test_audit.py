@@ -12,12 +12,12 @@ import pytest
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from tests.trainables.data.biased import manifest_of, scene, write_biased
-from trainables.data.audit import FINDINGS_FILE, SCORES, Findings, audit
-from trainables.data.polarity import polarity, said_class
+from tests.trainables.auditing.biased import manifest_of, scene, write_biased
+from trainables.auditing.audit import FINDINGS_FILE, SCORES, Findings, audit
+from trainables.auditing.polarity import polarity, said_class
+from trainables.auditing.shortcut import FEWEST, FOLDS, folds_of, leads, out_of_fold
 from trainables.data.preprocess import Preprocess, Random
 from trainables.data.reader import Reader
-from trainables.data.shortcut import FEWEST, FOLDS, folds_of, leads, out_of_fold
 
 EQUALISED = Preprocess(size=64, fit="crop", reencode="jpeg90")
 

@@ -11,15 +11,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from trainables.auditing.copies import Copies, find_copies
+from trainables.auditing.polarity import Polarity, polarity
+from trainables.auditing.shortcut import Shortcut, auroc, folds_of, leads, out_of_fold, why_not
+from trainables.auditing.trivial import CATEGORIES, FACTS, counted, stored_facts, trivial_facts
 from trainables.contract import Config, Images, Split
-from trainables.data.copies import Copies, find_copies
 from trainables.data.manifest import Manifest
-from trainables.data.polarity import Polarity, polarity
 from trainables.data.preprocess import Preprocess
 from trainables.data.reader import Reader
-from trainables.data.shortcut import Shortcut, auroc, folds_of, leads, out_of_fold, why_not
 from trainables.data.splitting import OVERLAP
-from trainables.data.trivial import CATEGORIES, FACTS, counted, stored_facts, trivial_facts
 from trainables.writing import write_bytes, write_json
 
 FINDINGS_FILE = "audit.json"

@@ -17,16 +17,16 @@ history of their pixels: what an earlier compression took away is not there, and
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable
 
 import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image
 
 from trainables.data.preprocess import Preprocess
+from trainables.imaging import jpeg, webp
+from trainables.indexing.examine import detail
 
 FILE = ("format", "mode", "quality", "chroma", "exif", "bytes_per_pixel")
 SIZE = ("width", "height", "aspect")
@@ -105,19 +105,13 @@ def square_facts(squares: NDArray[np.uint8], codec: str | None = None) -> dict[s
         codec: such as ``jpeg96``.
     """
     red, green, blue = squares.mean(axis=(0, 1, 2))
-    facts = {"red": red, "green": green, "blue": blue, "detail": float(np.mean([detail(each) for each in squares]))}
+    fine = np.mean([detail(cv2.cvtColor(each, cv2.COLOR_RGB2GRAY)) for each in squares])
+    facts = {"red": red, "green": green, "blue": blue, "detail": float(fine)}
     if codec:
         facts["bytes_per_pixel"] = float(np.mean([_encoded_bytes(each, codec) / each[..., 0].size for each in squares]))
     return facts
 
 
-def detail(square: NDArray[np.uint8]) -> float:
-    """High-frequency energy of (H, W, 3): root mean square of the Laplacian of the grey levels, as in ``Facts``."""
-    grey = cv2.cvtColor(square, cv2.COLOR_RGB2GRAY)
-    return float(cv2.norm(cv2.Laplacian(grey, cv2.CV_16S)) / grey.size**0.5)
-
-
 def _encoded_bytes(square: NDArray[np.uint8], codec: str) -> int:
-    name, buffer = codec.rstrip("0123456789"), io.BytesIO()
-    Image.fromarray(square).save(buffer, name.upper(), quality=int(codec.removeprefix(name)))
-    return buffer.tell()
+    quality = int(codec[4:])
+    return len(jpeg(square, quality) if codec.startswith("jpeg") else webp(square, quality))

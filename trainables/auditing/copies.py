@@ -9,10 +9,10 @@ import pandas as pd
 from PIL import Image
 
 from trainables.contract import Config
-from trainables.data.content import read_content
-from trainables.data.decode import UnusableImageError, decode
 from trainables.data.duplicates import near_duplicates
 from trainables.data.manifest import Manifest
+from trainables.indexing.content import read_content
+from trainables.indexing.decode import UnusableImageError, decode
 
 LISTED, PICTURED = 500, 12
 """Pairs that are listed, and shown, at most."""
