@@ -16,8 +16,9 @@ install: $(VENV)/.installed ## the environment alone: then `.venv/bin/orchestrat
 demo: $(VENV)/.installed ## the demonstration study, from making its images to its report
 	@$(BIN)/orchestrator run studies/demo.yaml
 
+# Two processes, each with one thread: on two cores that is the fastest, and a file's tests share what they set up.
 test: $(VENV)/.installed-test ## the fast tests
-	@$(BIN)/python -m pytest -m "not slow"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 # Exit code 5 means that no test is marked slow.
 test-slow: $(VENV)/.installed-test ## the tests that take minutes: killed processes, servers, whole studies

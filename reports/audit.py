@@ -18,9 +18,10 @@ from orchestrator.store.records import Status
 from orchestrator.store.tables import ROWS_FILE, read_rows
 from reports.audit_tables import balance_table, class_table
 from reports.audit_words import Baseline, notes, warnings
+from reports.clusters import clustered_auroc
 from reports.frames import interval_columns
 from reports.results import Results
-from reports.statistics import Estimate, Resampler, Scores, estimate
+from reports.statistics import Estimate, Resampler
 from reports.tables import Table
 from trainables.auditing.audit import FINDINGS_FILE, ClassFacts, Findings, Unusable
 from trainables.auditing.copies import Pair
@@ -193,7 +194,7 @@ def write_audit(part: AuditPart, title: str, out: Path) -> list[Path]:
 
 
 def _estimate(scores: pd.DataFrame | None, resampler: Resampler) -> Estimate | None:
-    return None if scores is None else estimate(Scores.from_frame(scores), resampler, ("auroc",))["auroc"]
+    return None if scores is None else clustered_auroc(scores, resampler)
 
 
 def _uri(picture: bytes | None) -> str:

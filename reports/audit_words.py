@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from reports.statistics import Estimate
 from reports.tables import MISSING, interval, number, percent
 from trainables.auditing.audit import Findings
-from trainables.auditing.shortcut import LEADS, Lead, Shortcut
+from trainables.auditing.shortcut import FEWEST, LEADS, Lead, Shortcut
 from trainables.auditing.trivial import CALLED, SIZE
 
 TOLD = 0.55
 """A fact whose AUROC alone is below this is not named among those that tell a generator from its reals."""
+
+LARGE = 0.2
+"""A group with more than this share of a generator's images is told."""
 
 _EACH = 3
 """Up to so many flagged generators have a warning each."""
@@ -107,8 +110,8 @@ def _flags_words(findings: Findings, flagged: Sequence[Baseline]) -> str:
 
 def _copies_words(findings: Findings) -> Iterator[str]:
     if count := findings.copies.across:
-        pairs = "1 pair of images that show" if count == 1 else f"{count} pairs of images that show"
-        yield f"{pairs} the same thing stand on two sides: in both classes, two generators or two splits."
+        files = "1 file shows" if count == 1 else f"{count} files show"
+        yield f"{files} what a file of another class, generator or split shows, exactly or nearly."
 
 
 def _notes(findings: Findings, flagged: Sequence[Baseline]) -> Iterator[str]:
@@ -126,7 +129,19 @@ def _notes(findings: Findings, flagged: Sequence[Baseline]) -> Iterator[str]:
         yield f"Of the images of fixed splits, {_overlap_words(findings)}."
     copies = findings.copies
     if copies.equal or copies.near:
-        yield f"Files with the pixels of another: {copies.equal}. Pairs of images that are nearly equal: {copies.near}."
+        yield f"Files with the pixels of an earlier one: {copies.equal}. Files that have a near copy: {copies.near}."
+    yield from _group_words(findings)
+
+
+def _group_words(findings: Findings) -> Iterator[str]:
+    """Groups that are too large for shares of splits to mean much."""
+    for each in findings.classes:
+        if each.images >= FEWEST and each.largest_group > LARGE * each.images:
+            yield (
+                f"{each.largest_group} of the {each.images} images of {each.generator} are one group (of one scene,"
+                " prompt or person, or copies of each other) and stay in one split, so its splits may be far from their"
+                " shares."
+            )
 
 
 def _remedy(findings: Findings) -> str:

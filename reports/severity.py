@@ -147,8 +147,7 @@ def _curve(
     telling = ", ".join(f"{name} {value}" for name, value in own if value is not None)
     name = f"{kind} ({telling})" if telling else kind
     member = CORRUPTIONS[kind].load()
-    falls = bool(member.PRESET) and member.PRESET[0] > member.PRESET[-1]
-    ordered = sorted(steps, key=lambda step: -step[0] if falls else step[0])
+    ordered = sorted(steps, key=lambda step: abs(step[0] - member.NEUTRAL)) if member.SEVERITY else steps
     return Curve(name, kind, member.SEVERITY, member.UNIT, tuple(ordered))
 
 

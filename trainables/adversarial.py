@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from trainables.losses import conditional_map, domain_adversarial, entropies
+from trainables.losses import conditional_map, domain_accuracy, domain_adversarial, entropies
 from trainables.seeding import seeded
 
 if TYPE_CHECKING:
@@ -43,21 +43,24 @@ class Adversary:
     by_certainty: bool = False
 
     def term(self, step: Step, relabel: Relabel | None = None) -> Tensor:
-        """The domain loss of a step; the discriminator's balanced accuracy goes to the figures.
+        """The domain loss of a step; the discriminator's balanced accuracy by the true domain goes to the figures.
 
         Args:
             relabel: which target images count as source, for the discriminator alone; none if not given.
         """
         source = self.view(step.features, step.logits)
         target = self.view(step.target_features, step.target_logits)
-        relabelled = None
-        if relabel:
-            target, relabelled = relabel(step, self.module, source, target)
+        shown, relabelled = relabel(step, self.module, source, target) if relabel else (target, None)
         strength = self.weight * schedule(step.progress, self.gamma)
         weights = (certainty(step.logits), certainty(step.target_logits)) if self.by_certainty else None
-        loss, accuracy = domain_adversarial(self.module, source, target, strength, weights, relabelled)
-        step.figures["discriminator_accuracy"] = accuracy
+        loss, accuracy = domain_adversarial(self.module, source, shown, strength, weights, relabelled)
+        step.figures["discriminator_accuracy"] = accuracy if relabelled is None else self._accuracy(source, target)
         return loss
+
+    @torch.no_grad()
+    def _accuracy(self, source: Tensor, target: Tensor) -> Tensor:
+        """On the domains as they are, where the discriminator is shown a mixture of them."""
+        return domain_accuracy(self.module(source).flatten(), self.module(target).flatten())
 
 
 def schedule(progress: float, gamma: float) -> float:

@@ -1,4 +1,5 @@
-"""Log odds made into probabilities: Platt scaling and temperature scaling, fitted on labelled images.
+"""Log odds made into probabilities: Platt scaling and temperature scaling, fitted on labelled images; and a threshold,
+by a stated share of fakes.
 
 ``z(a, b) = logsumexp(a * fake logits) - a * real logit + b`` is fitted by maximum likelihood: a and b by Platt scaling
 (Platt 1999, section 2), a alone by temperature scaling (Guo et al. 2017, arXiv 1706.04599, section 4.2; the
@@ -54,6 +55,19 @@ def temperature(logits: Array, labels: NDArray[np.int64]) -> float:
     options = {"ftol": 1e-14, "gtol": 1e-10}
     found = minimize(loss, x0=[1.0], jac=True, method="L-BFGS-B", bounds=[(1e-3, 1e3)], options=options)
     return float(1 / found.x[0])
+
+
+def threshold(scores: Array, prior: float) -> float:
+    """The cut between two distinct scores above which the share of scores is nearest to ``prior``.
+
+    Equal scores stay on one side. Where all are equal no cut is better than another: it is 0, no change.
+    """
+    values, counts = np.unique(scores, return_counts=True)
+    if len(values) < 2:
+        return 0.0
+    above = 1 - np.cumsum(counts)[:-1] / len(scores)
+    nearest = int(np.argmin(np.abs(above - prior)))
+    return float((values[nearest] + values[nearest + 1]) / 2)
 
 
 def _smoothed(labels: NDArray[np.int64]) -> Array:

@@ -176,8 +176,18 @@ def train_on(
         recipe: of the further training, which starts from the source detector.
 
     Returns:
-        Figures of the source's validation images, and what the methods tell of themselves, of the chosen epoch.
+        Figures of the source's validation images, and what the methods tell of themselves, of the chosen epoch; and
+        ``predicted_prior``, the share of the target that is called fake afterwards.
     """
+    from trainables.pseudo import with_prior
+
+    return with_prior(train_together(builds, recipe, detector, data, context), detector, data, context)
+
+
+def train_together(
+    builds: Iterable[Build], recipe: Recipe, detector: Detector, data: AdaptationData, context: Context
+) -> Outcome:
+    """``train_on`` as a part of a longer stage, without the last figure."""
     from trainables.fit import fit
     from trainables.objective import SUPERVISED, Objective
 

@@ -17,8 +17,9 @@ layouts         ``recognises(root) -> bool`` and ``scan(config, root) -> Iterato
 ==============  =====================================================================
 
 A corruption's module also names its severity, for sweeps and severity curves: ``SEVERITY``, a numeric key of its
-Config; ``PRESET``, values of it from mild to strong; ``UNIT``, what an axis calls them. Where nothing is mild or strong
-they are ``""``, ``()`` and ``""``. The size of what it returns depends on its Config and the size of the image alone.
+Config; ``PRESET``, values of it from mild to strong; ``UNIT``, what an axis calls them; and ``NEUTRAL``, the mildest
+value there is: the farther from it, the stronger. Where nothing is mild or strong the first three are ``""``, ``()``
+and ``""``, and there is no fourth. The size of what it returns depends on its Config and the size of the image alone.
 
 Importing a member must not import torch (reading a study's Config stays instant): a member imports torch,
 and whatever needs it, inside its function. The conformance suite holds every member to this.

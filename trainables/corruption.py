@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainables.contract import Config, Images, Pixels
+from trainables.data.stack import positions_of
 from trainables.registry import find
 
 Corrupt = Callable[[Config, NDArray[np.uint8], np.random.Generator], NDArray[np.uint8]]
@@ -52,7 +53,7 @@ class _CorruptedPixels:
         return len(self.pixels)
 
     def __getitem__(self, index: Any, /) -> NDArray[np.uint8]:
-        positions = np.arange(len(self))[index]
+        positions = positions_of(index, len(self))
         clean = self.pixels[positions]
         if positions.ndim == 0:
             return self._one(clean, int(positions))

@@ -53,19 +53,30 @@ class FewShot(Drawn):
     The length is fixed beforehand and the last epoch is kept: there are no labelled target images left to choose with.
 
     Attributes:
-        replay: source images of each class that are trained on too.
+        replay: source images of each class that are trained on too. They count by number: with k = 10 and 100 of these
+            ten images in eleven are the source's.
         anchor: a in the penalty ``a/2 * ||theta - theta_source||^2`` (L2-SP).
-        batch_statistics: train normalisation layers too, and let BatchNorm see batches of these images. Without it
-            these layers stay as the source left them, which may be better where k is 1 or 2.
-        steps: optimiser steps an epoch, whatever k is: the images are gone through as often as that takes.
+        steps: optimiser steps an epoch, at the least: the images are gone through as often as that takes, and once at
+            the least.
         recipe: of the training, which starts from the source detector.
     """
 
     replay: NonNegativeInt = 0
     anchor: NonNegativeFloat = 0.01
-    batch_statistics: bool = True
     steps: PositiveInt = 20
     recipe: Recipe = Recipe(epochs=10, batch=16, learning_rate=1e-4, weight_decay=0)
+
+
+class FineTuning(FewShot):
+    """How a detector's own parameters are trained on a few labelled images of the target.
+
+    Attributes:
+        batch_statistics: of the parts that are trained, train the normalisation layers too, and let BatchNorm see
+            batches of these images. Without it these layers stay as the source left them, which may be better where k
+            is 1 or 2. Parts without such layers, a linear head for one, are trained alike with and without it.
+    """
+
+    batch_statistics: bool = True
 
 
 def drawn(images: Images, k: int, seed: int, *stream: str | int) -> Images:
@@ -97,8 +108,8 @@ def train_on_few(
     """Cross-entropy on k target images a class, and on source images where the config asks for them.
 
     Args:
-        trained: the detector's parameters that are trained; all if not given. Those of normalisation layers are
-            among them only with ``batch_statistics``.
+        trained: the detector's parameters that are trained; all if not given. Those of normalisation layers are not
+            among them where ``FineTuning.batch_statistics`` is off.
 
     Raises:
         InputError: there are fewer than k images of a class, or nothing to train.
@@ -106,6 +117,7 @@ def train_on_few(
     from trainables.anchor import Anchor
     from trainables.fit import fit
     from trainables.objective import Objective, classification
+    from trainables.pseudo import with_prior
     from trainables.score import log_odds
     from trainables.selection import last
 
@@ -117,12 +129,12 @@ def train_on_few(
         terms={"classification": classification, **penalty}, modules={"start": anchor}, trainable=lambda _: chosen
     )
     images = [few, drawn(data.source_train, config.replay, context.seed, "replay")] if config.replay else [few]
-    stream = _cycled(images, config.steps * config.recipe.batch)
+    stream = _cycled(images, config.steps, config.recipe.batch)
     fitted = fit(detector, objective, config.recipe, stream, data.source_val, context, select=last)
     right = (log_odds(detector, few.pixels, context.device) > 0) == (few.labels == FAKE)
     outcome = fitted.outcome()
     told = {"few_images": float(len(few)), "few_accuracy": float(right.mean()), "moved": anchor.distance()}
-    return Outcome(metrics={**outcome.metrics, **told}, curves=outcome.curves, images=outcome.images)
+    return with_prior(outcome, detector, data, context, **told)
 
 
 def _trained(
@@ -131,7 +143,7 @@ def _trained(
     from trainables.norms import of_norms
 
     chosen = [p for p in (detector.parameters() if trained is None else trained(detector)) if p.requires_grad]
-    if not config.batch_statistics:
+    if isinstance(config, FineTuning) and not config.batch_statistics:
         norms = {id(parameter) for parameter in of_norms(detector)}
         chosen = [parameter for parameter in chosen if id(parameter) not in norms]
     if not chosen:
@@ -140,9 +152,13 @@ def _trained(
     return chosen
 
 
-def _cycled(sets: list[Images], count: int) -> Images:
-    """``count`` images: those of all sets one after the other, again and again; no pixel is copied."""
-    order: NDArray[np.int64] = np.arange(count) % sum(len(images) for images in sets)
+def _cycled(sets: list[Images], steps: int, batch: int) -> Images:
+    """Whole batches, ``steps`` at the least and as many as it takes for every image to be in one.
+
+    They are the images of all sets one after the other, again and again; no pixel is copied.
+    """
+    total = sum(len(images) for images in sets)
+    order: NDArray[np.int64] = np.arange(batch * max(steps, -(-total // batch))) % total
     ids = [name for images in sets for name in images.ids]
     generators = [name for images in sets for name in images.generators]
     return Images(

@@ -21,12 +21,13 @@ from trainables.detector import Detector, as_input
 from trainables.errors import InputError
 from trainables.freezing import only, train_mode
 from trainables.metrics import detection_metrics
+from trainables.norms import still_statistics
 from trainables.objective import SUPERVISED, Objective, TrainStep
 from trainables.prefetch import DEPTH, ahead, pays, ready
 from trainables.recipe import Recipe
-from trainables.score import log_odds, seen_whole
+from trainables.score import log_odds, part_of, seen_whole
 from trainables.seeding import seeded
-from trainables.sharpness import still_statistics, uphill
+from trainables.sharpness import uphill
 
 Row = dict[str, float]
 _Part = tuple[Tensor, Tensor, Tensor]
@@ -210,7 +211,7 @@ class _Training:
                 figures = self._step(parts, number / (self.recipe.epochs * self.order.steps))
                 # Summed on the device and read once an epoch: a GPU never waits for the loop.
                 sums = {name: value + sums[name] if sums else value for name, value in figures.items()}
-        row = {**told, **_means(sums, self.order.steps, self.context)}
+        row = _apart(told, _means(sums, self.order.steps, self.context))
         rate = _learning_rate(self.recipe, epoch / self.recipe.epochs)
         if not all(math.isfinite(value) for value in row.values()):
             raise DivergedError(f"the loss is not finite in epoch {epoch + 1}: {row}; learning rate {rate:g}")
@@ -220,7 +221,7 @@ class _Training:
     def _before(self, epoch: int) -> Row:
         """What the objective has to say and to do before the epoch."""
         rows = [call(self.step.detector, epoch) for call in self.objective.before_epoch]
-        return {name: float(value) for row in rows for name, value in row.items()}
+        return {name: float(value) for name, value in _apart(*rows).items()}
 
     @property
     def images(self) -> int:
@@ -259,7 +260,7 @@ class _Training:
             sums = {name: value * share + sums[name] if sums else value * share for name, value in figures.items()}
         self.optimiser.step()
         for call in self.objective.after_step:
-            call(self.step.detector)
+            call(self.step.detector, self.optimiser)
         return sums
 
     def _gradients(self, part: _Part, progress: float, share: float) -> Mapping[str, Tensor]:
@@ -285,6 +286,18 @@ class _Training:
             yield
 
 
+def _apart(*rows: Mapping[str, float]) -> Row:
+    """The rows as one.
+
+    Raises:
+        InputError: two methods tell a figure of one name.
+    """
+    names = [name for row in rows for name in row]
+    if both := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError("two methods tell a figure of one name", value=both, fix="leave one of them out")
+    return {name: value for row in rows for name, value in row.items()}
+
+
 def _means(sums: Mapping[str, Tensor], steps: int, context: Context) -> Row:
     local = torch.stack(list(sums.values())).double().cpu().numpy() / steps
     return dict(zip(sums, context.gather(local[None]).mean(axis=0).tolist(), strict=True))
@@ -302,9 +315,8 @@ def _agree(module: nn.Module, context: Context) -> None:
 
 def _validation(detector: Detector, images: Images, context: Context) -> Row:
     """Accuracy, AUROC and cross-entropy on held-out source images, each worker scoring its part."""
-    bounds = np.linspace(0, len(images), context.world_size + 1).astype(int)
-    mine = slice(bounds[context.rank], bounds[context.rank + 1])
-    z = context.gather(log_odds(detector, images.pixels[mine], context.device)).astype(np.float64)
+    found = log_odds(detector, part_of(images.pixels, context), context.device)
+    z = context.gather(found).astype(np.float64)
     z, labels = seen_whole(z, images.views), images.labels[:: images.views]
     figures = detection_metrics(labels, 1 / (1 + np.exp(-z)))
     loss = np.logaddexp(0, np.where(labels == 1, -z, z)).mean()

@@ -1,4 +1,4 @@
-"""Which of a detector's parameters a training may change."""
+"""Which of a detector's parameters a training may change, and parameters given up for new ones."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from torch import nn
+
+from trainables.detector import Detector
+from trainables.errors import InputError
+from trainables.seeding import seeded
 
 
 @contextmanager
@@ -34,3 +38,36 @@ def train_mode(module: nn.Module) -> None:
         parameters = list(part.parameters())
         if parameters and not any(parameter.requires_grad for parameter in parameters):
             part.eval()
+
+
+def renew(detector: Detector, seed: int) -> None:
+    """New random weights in place, from the seed alone, and no calibration; fixed filters stay.
+
+    Every layer draws its weights as torch does by default, whatever its builder made of them afterwards.
+
+    Raises:
+        InputError: a layer with weights has no ``reset_parameters``.
+    """
+    with seeded(seed, "fresh"):
+        for part in to_renew(detector):
+            part.reset_parameters()  # type: ignore[operator]
+    detector.scale.fill_(1)
+    detector.shift.fill_(0)
+
+
+def to_renew(detector: Detector) -> list[nn.Module]:
+    """The layers with weights of their own that are trained, and those with running statistics.
+
+    Raises:
+        InputError: a layer with weights has no ``reset_parameters``.
+    """
+    owners = []
+    for name, part in detector.named_modules():
+        trained = any(parameter.requires_grad for parameter in part.parameters(recurse=False))
+        if trained and not hasattr(part, "reset_parameters"):
+            problem = f"`{name}`, a {type(part).__name__}, cannot be given new random weights"
+            fix = "train this detector on from the weights it has (`final: continue`)"
+            raise InputError(problem, fix=fix)
+        if trained or hasattr(part, "running_mean"):
+            owners.append(part)
+    return owners

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from trainables.detector import Detector
 from trainables.losses import jacobian_regularisation
+from trainables.norms import still_statistics
 from trainables.objective import Step, Term
 
 
@@ -55,7 +56,9 @@ def jacobian_term(weight: float, projections: int = 1) -> Term:
     def term(step: Step) -> Tensor:
         # Classified again: the step's logits come from source and target together.
         features = _as_variable(step.features)
-        return weight * jacobian_regularisation(step.detector.classify(features), features, projections)
+        with still_statistics(step.detector):
+            logits = step.detector.classify(features)
+        return weight * jacobian_regularisation(logits, features, projections)
 
     return term
 

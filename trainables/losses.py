@@ -75,9 +75,12 @@ def _mean_of_pairs(kernel: Tensor) -> Tensor:
 
 
 def entropies(probs: Tensor) -> Tensor:
-    """(B,) entropy of each image's probabilities, in nats; 0 log 0 is 0."""
-    each: Tensor = torch.special.entr(probs).sum(dim=1)
-    return each
+    """(B,) entropy of each image's probabilities, in nats; 0 log 0 is 0, and so is its part of the gradient by logits.
+
+    The slope of ``-p log p`` is infinite at p = 0, where the softmax of a sure detector underflows: the logarithm is
+    taken of the smallest normal number at the least.
+    """
+    return -(probs * probs.clamp_min(torch.finfo(probs.dtype).tiny).log()).sum(dim=1)
 
 
 def entropy(probs: Tensor) -> Tensor:
@@ -109,7 +112,8 @@ def minimum_class_confusion(logits: Tensor, temperature: float = 2.5) -> Tensor:
     weights = 1 + torch.exp(-entropies(probs.detach()))
     weights = weights / weights.mean()
     confusion = probs.T @ (weights[:, None] * probs)
-    confusion = confusion / confusion.sum(dim=1, keepdim=True)
+    # Where no image has any probability of a class, its row is 0: it is confused with none.
+    confusion = confusion / confusion.sum(dim=1, keepdim=True).clamp_min(torch.finfo(probs.dtype).tiny)
     return (confusion.sum() - confusion.trace()) / logits.shape[1]
 
 
@@ -245,10 +249,15 @@ def domain_adversarial(
     """
     logits = discriminator(gradient_reversal(torch.cat([source, target]), strength)).flatten()
     of_source, of_target = logits[: len(source)], logits[len(source) :]
-    accuracy = ((of_source > 0).float().mean() + (of_target <= 0).float().mean()) / 2
+    accuracy = domain_accuracy(of_source, of_target)
     if relabelled is not None:
         of_target = torch.where(relabelled, -of_target, of_target)
     losses = functional.softplus(-of_source), functional.softplus(of_target)
     if weights:
         losses = losses[0] * weights[0], losses[1] * weights[1]
-    return (losses[0].mean() + losses[1].mean()) / 2, accuracy.detach()
+    return (losses[0].mean() + losses[1].mean()) / 2, accuracy
+
+
+def domain_accuracy(of_source: Tensor, of_target: Tensor) -> Tensor:
+    """Balanced accuracy of a discriminator's logits for source images and for target images, without gradient."""
+    return ((of_source > 0).float().mean() + (of_target <= 0).float().mean()).detach() / 2

@@ -1,8 +1,9 @@
-"""Normalisation layers: their parameters, and BatchNorm's statistics estimated anew on other images."""
+"""Normalisation layers: their parameters, and BatchNorm's statistics: estimated anew on other images, or held still."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,23 @@ def of_norms(detector: Detector, kinds: tuple[type[nn.Module], ...] = NORMS) -> 
     for layer in detector.modules():
         if isinstance(layer, kinds):
             yield from layer.parameters()
+
+
+@contextmanager
+def still_statistics(module: nn.Module) -> Iterator[None]:
+    """Within, BatchNorm normalises as before, and its running statistics do not move.
+
+    For a second pass over the same images, so that the statistics move once a step, with the parameters that stay.
+    """
+    tracking = [part for part in module.modules() if isinstance(part, _BatchNorm) and part.track_running_stats]
+    for part in tracking:
+        # Layers in evaluation mode go on using the statistics they have.
+        part.track_running_stats = False
+    try:
+        yield
+    finally:
+        for part in tracking:
+            part.track_running_stats = True
 
 
 def batch_norms(detector: Detector, pixels: Pixels, device: str) -> list[_BatchNorm]:

@@ -29,6 +29,8 @@ class Step:
         target_images, target_features, target_logits: of as many unlabelled target images; empty without a target.
         target_index: (B,) positions of those images in the target.
         progress: share of the whole training that is done, in [0, 1).
+        first_pass: it serves to find the way uphill, where the objective asks for sharpness; the step's gradients
+            are those of the pass that follows, over the same images.
         figures: scalars for the epoch's row that are no part of the loss; a term may add to it.
     """
 
@@ -42,6 +44,7 @@ class Step:
     target_logits: Tensor
     target_index: Tensor
     progress: float
+    first_pass: bool = False
     figures: dict[str, Tensor] = field(default_factory=dict)
 
 
@@ -69,7 +72,7 @@ class Objective:
         sharpness: rho of SDAT: the step is taken with the gradients found at distance rho uphill of the task.
         uphill_of: the term that this is uphill of.
         before_epoch: called with the detector and the epoch's position; figures for the epoch's row.
-        after_step: called with the detector after each optimiser step.
+        after_step: called with the detector and the optimiser after each of its steps.
     """
 
     terms: Mapping[str, Term] = field(default_factory=dict)
@@ -80,7 +83,7 @@ class Objective:
     sharpness: float = 0.0
     uphill_of: str = "classification"
     before_epoch: Sequence[Callable[[Detector, int], Mapping[str, float]]] = ()
-    after_step: Sequence[Callable[[Detector], None]] = ()
+    after_step: Sequence[Callable[[Detector, torch.optim.Optimizer], None]] = ()
 
     def joined(self, other: Objective) -> Objective:
         """Both at once.
@@ -143,7 +146,7 @@ class TrainStep(nn.Module):
         """Labelled images first, one a label, then those of the target; to the loss, and what it is made of.
 
         Args:
-            only: the one term that is computed.
+            only: the one term that is computed, in a first pass.
         """
         count = len(labels)
         features = self.detector.features(images)
@@ -159,6 +162,7 @@ class TrainStep(nn.Module):
             target_logits=logits[count:],
             target_index=images.new_empty(0, dtype=torch.long) if target_index is None else target_index,
             progress=progress,
+            first_pass=only is not None,
         )
         terms = {name: term(step) for name, term in self.terms.items() if only in (None, name)}
         loss = torch.stack(list(terms.values())).sum()

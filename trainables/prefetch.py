@@ -90,7 +90,7 @@ def in_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> lis
     return [result for part in _pool().map(lambda part: [function(item) for item in part], runs) for result in part]
 
 
-_THREADS = min(16, os.cpu_count() or 1)
+_THREADS = min(16, len(os.sched_getaffinity(0)))
 
 
 @cache

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_score
+from sklearn.model_selection import StratifiedGroupKFold, cross_val_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from trainables.contract import FAKE, Images
 from trainables.detector import Detector
 from trainables.errors import InputError
-from trainables.score import infer
+from trainables.score import digest_of, infer
 
 STRENGTHS = tuple(10.0**power for power in range(-4, 3))
 """Inverse strengths C of the L2 penalty that are tried, on features scaled to mean 0 and variance 1."""
@@ -45,7 +45,7 @@ def probe(detector: Detector, images: Images, seed: int, device: str) -> Mapping
     layer = last_linear(detector)
     features = inputs_of(layer, detector, images, device)
     fake = (images.labels == FAKE).astype(np.int64)
-    strength, told = _strength(features, fake, seed)
+    strength, told = _strength(features, fake, [digest_of(square) for square in images.ids], seed)
     scaler, regression = _regression(strength).fit(features, fake)
     weight = regression.coef_[0] / scaler.scale_
     bias = float(regression.intercept_[0] - weight @ scaler.mean_)
@@ -84,12 +84,20 @@ def _regression(strength: float) -> Pipeline:
     return make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=10_000))
 
 
-def _strength(features: Array, fake: NDArray[np.int64], seed: int) -> tuple[float, dict[str, float]]:
-    """The penalty of the best cross-validated likelihood, the strongest of equals."""
-    folds = min(FOLDS, int(np.bincount(fake, minlength=2).min()))
+def _strength(
+    features: Array, fake: NDArray[np.int64], digests: Sequence[str], seed: int
+) -> tuple[float, dict[str, float]]:
+    """The penalty of the best cross-validated likelihood, the strongest of equals; no image is in two folds.
+
+    Args:
+        digests: of the image that each row is a square of.
+    """
+    of_each = dict(zip(digests, fake.tolist(), strict=True))
+    folds = min(FOLDS, int(np.bincount(list(of_each.values()), minlength=2).min()))
     if folds < 2:
         return 1.0, {}
-    split = StratifiedKFold(folds, shuffle=True, random_state=seed % 2**32)
+    shuffled = StratifiedGroupKFold(folds, shuffle=True, random_state=seed % 2**32)
+    split = list(shuffled.split(features, fake, groups=digests))
     likelihood = {
         c: float(cross_val_score(_regression(c), features, fake, cv=split, scoring="neg_log_loss").mean())
         for c in STRENGTHS

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from trainables.calibration import threshold
 from trainables.contract import AdaptationData, Context, Images, Outcome, Pixels, Unlabelled
 from trainables.data.stack import Stack
 
@@ -50,16 +51,27 @@ class Predicted:
         return probs
 
     @property
+    def log_odds(self) -> Floats:
+        """(N,) log P(fake) / P(real), fake being all classes but the first."""
+        odds: Floats = np.logaddexp.reduce(self.logits[:, 1:], axis=1) - self.logits[:, 0]
+        return odds
+
+    @property
     def labels(self) -> Index:
-        """(N,) the likeliest class."""
-        labels: Index = self.logits.argmax(axis=1)
+        """(N,) real or fake by the log odds, as the detector is scored; of a fake, its likeliest class."""
+        labels: Index = np.where(self.log_odds > 0, 1 + self.logits[:, 1:].argmax(axis=1), 0)
         return labels
 
     @property
     def confidence(self) -> Floats:
-        """(N,) the likeliest class's probability."""
-        confidence: Floats = self.probs.max(axis=1)
+        """(N,) the label's probability."""
+        confidence: Floats = self.probs[np.arange(len(self.logits)), self.labels]
         return confidence
+
+    @property
+    def prior(self) -> float:
+        """The share of the images that is called fake."""
+        return float((self.log_odds > 0).mean())
 
     def take(self, index: Index) -> Predicted:
         """Of the images at these positions, in this order."""
@@ -68,13 +80,13 @@ class Predicted:
     def at_prior(self, prior: float | None) -> Predicted:
         """The same, with the fake classes' logits shifted so that this share of the images is called fake.
 
-        It is what ``recalibrate`` does to a detector. Nothing is shifted if no prior is given.
+        It is what ``recalibrate`` does to a detector (``calibration.threshold``). Nothing is shifted if no prior is
+        given.
         """
         if prior is None:
             return self
-        log_odds = np.logaddexp.reduce(self.logits[:, 1:], axis=1) - self.logits[:, 0]
         shifted = self.logits.copy()
-        shifted[:, 1:] -= np.quantile(log_odds, 1 - prior)
+        shifted[:, 1:] -= threshold(self.log_odds, prior)
         return replace(self, logits=shifted)
 
 
@@ -82,16 +94,14 @@ def predict(detector: Detector, pixels: Pixels, context: Context) -> Predicted:
     """Features and logits of all images, in evaluation mode; each worker computes its part, and all get the same."""
     import torch
 
-    from trainables.score import infer
+    from trainables.score import infer, part_of
 
     def both(images: torch.Tensor) -> torch.Tensor:
         features = detector.features(images)
         return torch.cat([features, detector.classify(features)], dim=1)
 
-    bounds = np.linspace(0, len(pixels), context.world_size + 1).astype(int)
-    mine = slice(bounds[context.rank], bounds[context.rank + 1])
-    found = infer(detector, both, pixels[mine], context.device).reshape(-1, detector.feature_dim + detector.classes)
-    found = context.gather(found)
+    found = infer(detector, both, part_of(pixels, context), context.device)
+    found = context.gather(found.reshape(-1, detector.feature_dim + detector.classes))
     features, logits = found[:, : detector.feature_dim], found[:, detector.feature_dim :]
     return Predicted(features=features, logits=logits.astype(np.float64))
 

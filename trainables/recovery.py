@@ -21,6 +21,8 @@ MEMORY = 0.9
 class Recovery(nn.Module):
     """Puts parameters back to their start when a moving average of the loss falls below a floor.
 
+    What the optimiser remembers of them is forgotten too: its momentum led to the collapse.
+
     Args:
         parameters: held, not owned.
         floor: nats; an entropy below it on average is taken for collapse.
@@ -48,19 +50,25 @@ class Recovery(nn.Module):
         self.latest.copy_(loss.detach())
 
     @torch.no_grad()
-    def after_step(self, _: Detector) -> None:
-        """Update the average, and go back if it is below the floor; nothing waits for the device."""
+    def after_step(self, _: Detector, optimiser: torch.optim.Optimizer) -> None:
+        """Update the average, and go back if it is below the floor; with one worker nothing waits for the device."""
         latest = self._agreed()
         kept = torch.where(latest.isnan(), self.average, MEMORY * self.average + (1 - MEMORY) * latest)
         self.average.copy_(torch.where(self.average.isnan(), latest, kept))
         back = self.average < self.floor
         for name, parameter in zip(self._names, self._held, strict=True):
             parameter.copy_(torch.where(back, self.get_buffer(name), parameter))
+            for remembered in optimiser.state.get(parameter, {}).values():
+                # All of SGD's and Adam's memory, the count of steps too, is 0 before the first step.
+                if isinstance(remembered, Tensor):
+                    remembered.masked_fill_(back, 0)
         self.average.masked_fill_(back, torch.nan)
         self.returns.add_(back)
 
     def _agreed(self) -> Tensor:
+        """The mean over the workers that had something to learn from."""
         if self._context.world_size == 1:
             return self.latest
         found = self._context.gather(self.latest.cpu().numpy()[None])
-        return self.latest.new_tensor(found.mean() if np.isfinite(found).all() else np.nan)
+        known = found[~np.isnan(found)]
+        return self.latest.new_tensor(known.mean() if len(known) else np.nan)

@@ -62,7 +62,9 @@ ADAPTATIONS: Registry = {
     "source_longer": _entry("adaptation.source_longer", "the source training goes on: a control"),
     "oracle": _entry("adaptation.oracle", "trained on the target's labelled images: a bound", "oracle"),
     "recalibrate": _entry(
-        "adaptation.recalibrate", "threshold from unlabelled scores under a stated prior; Platt; temperature"
+        "adaptation.recalibrate",
+        "threshold from unlabelled scores under a stated prior; Platt; temperature",
+        version=2,
     ),
     "adabn": _entry("adaptation.adabn", "BatchNorm statistics of the target", "batchnorm"),
     "tent": _entry("adaptation.tent", "entropy minimised over BatchNorm's scales and shifts", "batchnorm"),

@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainables.contract import Images, Pixels
+from trainables.contract import Context, Images, Pixels
+from trainables.data.stack import Stack
 from trainables.detector import Detector, as_input, evaluating
 from trainables.prefetch import DEPTH, ahead, pays, ready
 
@@ -50,6 +51,14 @@ def infer(
     with evaluating(detector), ahead(parts, depth) as batches, torch.inference_mode():
         results = [function(as_input(part, device)) for part in batches]
         return torch.cat(results).float().cpu().numpy()
+
+
+def part_of(pixels: Pixels, context: Context) -> Pixels:
+    """This worker's part of the images, read when it is asked for; the workers' parts in rank order are all images."""
+    if context.world_size == 1:
+        return pixels
+    first, last = (len(pixels) * rank // context.world_size for rank in (context.rank, context.rank + 1))
+    return Stack([pixels], np.arange(first, last))
 
 
 def per_image(images: Images, scores: NDArray[np.float32]) -> dict[str, np.float32]:

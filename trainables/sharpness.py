@@ -10,7 +10,6 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 
 @contextmanager
@@ -39,20 +38,3 @@ def uphill(parameters: Iterable[nn.Parameter], loss: Callable[[], Tensor], rho: 
         with torch.no_grad():
             for (parameter, _), kept in zip(found, before, strict=True):
                 parameter.copy_(kept)
-
-
-@contextmanager
-def still_statistics(module: nn.Module) -> Iterator[None]:
-    """Within, BatchNorm normalises as before, and its running statistics do not move.
-
-    For a second pass over the same images, so that the statistics move once a step, with the parameters that stay.
-    """
-    tracking = [part for part in module.modules() if isinstance(part, _BatchNorm) and part.track_running_stats]
-    for part in tracking:
-        # Layers in evaluation mode go on using the statistics they have.
-        part.track_running_stats = False
-    try:
-        yield
-    finally:
-        for part in tracking:
-            part.track_running_stats = True

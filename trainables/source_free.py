@@ -51,14 +51,14 @@ def train_norms(
         wanted = "BatchNorm" if len(kinds) == 1 else "normalisation"
         problem = f"this method trains {wanted} layers, and this detector has none with parameters"
         raise InputError(problem, fix="leave it out for this detector")
-    before = _predictions("before", detector, data.target, context)
+    before = _predictions("_before", detector, data.target, context)
     objective = replace(build(parameters), trainable=lambda _: parameters)
     stream = labelled(data.target, np.full(len(data.target), -1))  # labels that no term reads
     fitted = fit(detector, objective, recipe, stream, data.source_val, context, select=last)
     shifts = estimate(detector, data.target.pixels, context.device)
-    after = _predictions("after", detector, data.target, context)
+    after = _predictions("", detector, data.target, context)
     low, high = PLAUSIBLE
-    collapsed = float(not low <= after["called_fake_after"] <= high)
+    collapsed = float(not low <= after["predicted_prior"] <= high)
     figures = {**before, **after, "collapsed": collapsed, "epoch": float(recipe.epochs)}
     passed = fitted.images + (2 + len(shifts)) * len(data.target)
     return Outcome(metrics=figures, curves=fitted.curves, images=passed)
@@ -69,4 +69,4 @@ def _predictions(when: str, detector: Detector, target: Unlabelled, context: Con
     z = torch.from_numpy(log_odds(detector, target.pixels, context.device)).double()
     fake = torch.sigmoid(z)
     entropy = torch.special.entr(fake) + torch.special.entr(torch.sigmoid(-z))
-    return {f"called_fake_{when}": float((z > 0).double().mean()), f"entropy_{when}": float(entropy.mean())}
+    return {f"predicted_prior{when}": float((z > 0).double().mean()), f"entropy{when}": float(entropy.mean())}

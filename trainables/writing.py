@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import json
 import os
 import secrets
@@ -82,9 +83,10 @@ def plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no JSON form: {value!r}")
 
 
-def remove_temporaries(folder: Path, name: str = "*") -> None:
+def remove_temporaries(folder: Path, name: str | None = None) -> None:
     """Clear away what killed writers of a file, or of all files, left half-written; only for who may write there."""
-    for left in folder.glob(f".{name}.*.tmp"):
+    of = "*" if name is None else glob.escape(name)
+    for left in folder.glob(f".{of}.*.tmp"):
         left.unlink(missing_ok=True)
 
 

@@ -23,7 +23,7 @@ from trainables.contract import Split
 SOURCE_ONLY = "source_only"
 ORACLE = "oracle"
 """Trait of a method that reads the target's labels, and the selection of what it makes."""
-TRAINING_VERSION = 1
+TRAINING_VERSION = 2
 """Raised when the fit loop, or what all detectors share, computes something else: every model is then another."""
 AUDIT_VERSION = 1
 """Raised when the audit measures something else."""

@@ -52,7 +52,9 @@ class TrainContext(LocalContext):
         """The module on this worker's device, its gradients averaged over all workers."""
         import ray.train.torch
 
-        prepared: nn.Module = ray.train.torch.prepare_model(module)
+        # Each worker keeps the BatchNorm statistics of its own batches; the fit loop averages them at an epoch's end.
+        kwargs = {"broadcast_buffers": False} if self.world_size > 1 else None
+        prepared: nn.Module = ray.train.torch.prepare_model(module, parallel_strategy_kwargs=kwargs)
         return prepared
 
     def gather(self, values: NDArray[Any]) -> NDArray[Any]:
@@ -86,7 +88,7 @@ def worker_contexts(place: Place, resources: Resources) -> Callable[[Cell], Trai
 
     def context_for(cell: Cell) -> TrainContext:
         return TrainContext(
-            device=_device(resources),
+            device=_worker_device(resources),
             folder=place.folder(cell.id),
             seed=cell.tags.seed,
             rank=worker.get_world_rank(),
@@ -106,6 +108,16 @@ def _device(resources: Resources) -> str:
     if resources.gpus < 1:
         torch.cuda.set_per_process_memory_fraction(resources.gpus)
     return "cuda:0"
+
+
+def _worker_device(resources: Resources) -> str:
+    """This worker's device: workers of one node see the GPUs of all of them, and each has its own."""
+    device = _device(resources)
+    if device == "cpu":
+        return device
+    import ray.train.torch
+
+    return str(ray.train.torch.get_device())
 
 
 def _throttled(report: Callable[[Mapping[str, float]], None]) -> Callable[[Mapping[str, float]], None]:

@@ -61,6 +61,7 @@ AUDITS = (
     Column("image", pa.string(), "content digest of the image"),
     Column("label", pa.int8(), "1 = fake"),
     Column("generator", pa.string(), "the image's generator, or the source of a real image"),
+    Column("group", pa.string(), "images of one group are in one fold, and are resampled together"),
     Column("against", pa.string(), "the fake generator whose shortcut baseline scored the image"),
     Column("fold", pa.int8(), "the fold that the image was held out in"),
     Column("score", pa.float64(), "P(fake) by trivial facts alone, 0 to 1"),

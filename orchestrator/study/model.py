@@ -247,7 +247,8 @@ class Cache(Config):
 
     Attributes:
         folder: in the storage if not given; on a cluster rather a fast local disk.
-        gigabytes: image sets that would take more are decoded again whenever they are read.
+        gigabytes: of this study's image sets, reals first, read or not; those that would take more are decoded again
+            whenever they are read. Nothing is ever removed, and studies that share a folder do not share the figure.
     """
 
     folder: Folder | None = None

@@ -94,6 +94,17 @@ def test_preset_goes_from_mild_to_strong(kind: str) -> None:
             assert (np.diff(changes) > 0).all()
 
 
+def test_preset_leads_away_from_what_changes_least(kind: str) -> None:
+    member: Any = CORRUPTIONS[kind].load()
+    if not member.SEVERITY:
+        return
+    away = np.abs(np.array(member.PRESET) - member.NEUTRAL)
+    assert (np.diff([0, *away]) > 0).all()
+    values = (member.NEUTRAL, member.PRESET[0])
+    least, mild = (_corrupt(kind, PHOTOGRAPHS[0], **{member.SEVERITY: value}).astype(int) for value in values)
+    assert np.abs(least - PHOTOGRAPHS[0]).mean() < np.abs(mild - PHOTOGRAPHS[0]).mean()
+
+
 def test_numbers_out_of_bounds_and_nonsense_are_refused(kind: str) -> None:
     config = CORRUPTIONS[kind].config
     with pytest.raises(ValidationError, match="nonsense"):

@@ -197,7 +197,7 @@ def test_an_image_of_two_origins_is_refused_with_both_files(study, folder, other
 
     audited = call("data", "audit", folder)  # which is there to find such things, and no experiment
     assert audited.exit_code == 0, audited.output
-    assert "1 pair of images that show the same thing stand on two sides" in audited.stdout
+    assert "2 files show what a file of another class, generator or split shows" in audited.stdout
 
 
 # Classes

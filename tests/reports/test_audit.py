@@ -48,8 +48,8 @@ def scores_of(generator: str, margin: float, images: int = 50) -> pd.DataFrame:
     names = [f"real{k}" for k in range(images)] + [f"{generator}{k}" for k in range(images)]
     scores = 1 / (1 + np.exp(-rng.normal(size=2 * images) - margin * labels))
     own = np.where(labels == 1, generator, "camera_a")
-    table = {"image": names, "label": labels, "generator": own, "against": generator, "fold": 0, "score": scores}
-    return pd.DataFrame(table)
+    table = {"image": names, "label": labels, "generator": own, "group": names, "against": generator, "fold": 0}
+    return pd.DataFrame(table | {"score": scores})
 
 
 def made(**changes: object) -> Audit:
@@ -194,9 +194,11 @@ def test_a_hole_says_why(store: Store, tmp_path: Path, befalls: str, told: str) 
 
 
 COPIES = Copies(
+    files=4,
     equal=1,
     near=2,
-    across=1,
+    across=2,
+    linked=2,
     pairs=(
         Pair(
             **{"kind": "near", "first": "fake/a.png", "second": "real/b.png", "of": ("tconv, test", "camera_a, test")},
@@ -211,7 +213,8 @@ def test_copies_are_shown_with_what_divides_them(tmp_path: Path) -> None:
     files = write_audit(part_of(made(copies=COPIES)), "mine", tmp_path / "mine.html")
     said = words(files[0])
 
-    assert "1 pair of images that show the same thing stand on two sides" in said
+    assert "2 files show what a file of another class, generator or split shows" in said
+    assert "Files with the pixels of an earlier one: 1. Files that have a near copy: 2." in said
     assert "nearly the same, two classes fake/a.png (tconv, test) real/b.png" in said
     assert files[0].read_text().count("data:image/png;base64,") == 1
     assert len(pd.read_csv(tmp_path / "mine.copies.csv")) == 2
@@ -278,3 +281,10 @@ def test_overlap_is_a_warning_of_a_folder_and_a_note_of_a_study_that_drops_it() 
     assert not any("2 show what images of other splits show" in each for each in of_study.warnings)
     assert any("2 show what images of other splits show" in each for each in of_study.notes)
     assert any("2 show what images of other splits show" in each for each in of_folder.warnings)
+
+
+def test_a_group_that_holds_much_of_a_generator_is_told() -> None:
+    small, large = (class_facts("tconv", 1).model_copy(update={"largest_group": size}) for size in (10, 11))
+    told = "11 of the 50 images of tconv are one group"
+    assert any(told in note for note in part_of(made(classes=(large,))).notes)
+    assert not any("are one group" in note for note in part_of(made(classes=(small,))).notes)

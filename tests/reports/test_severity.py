@@ -29,6 +29,11 @@ CORRUPTIONS = (
     "identity",
 )
 CURVES = ("jpeg (chroma 420)", "mirror", "gaussian_blur", "jpeg (chroma 444)", "resize (size 64)", "resize", "identity")
+OTHER_WAY = (
+    {"kind": "gamma", "sweep": [0.5, 0.8, 0.65]},
+    {"kind": "resize", "sweep": [2, 1.5]},
+    {"kind": "crop", "sweep": [0.5, 0.9]},
+)
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +97,12 @@ def test_a_curve_differs_in_its_severity_alone_and_goes_from_mild_to_strong(resu
         1
     ] * 4
     assert not curves["identity"].changes
+
+
+def test_the_other_direction_than_the_presets_goes_from_mild_to_strong_too(tmp_path: Path) -> None:
+    store = build_store(tmp_path, generators=GENERATORS[:2], methods=(), corruptions=OTHER_WAY, images=4)
+    steps = {curve.kind: [value for value, _ in curve.steps] for curve in curves_of(read(store))}
+    assert steps == {"gamma": [0.8, 0.65, 0.5], "resize": [1.5, 2], "crop": [0.9, 0.5]}
 
 
 def test_points_are_means_over_the_tests_with_the_clean_one_first(store: Store, severities: pd.DataFrame) -> None:

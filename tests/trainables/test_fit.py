@@ -219,6 +219,16 @@ def test_a_loss_that_is_not_finite_is_an_error_that_says_which(
     assert not list(tmp_path.iterdir())
 
 
+def test_two_figures_of_one_name_are_refused(source: Images, source_val: Images, tmp_path: Path) -> None:
+    tell = Objective(before_epoch=(lambda *_: {"fakes": 0.1},))
+    twice = SUPERVISED.joined(tell).joined(tell)
+    beside_a_term = SUPERVISED.joined(Objective(before_epoch=(lambda *_: {"classification": 0.1},)))
+    for objective, name in ((twice, "fakes"), (beside_a_term, "classification")):
+        with pytest.raises(InputError, match="tell a figure of one name") as told:
+            fit(toy_detector(), objective, QUICK, source, source_val, context(tmp_path))
+        assert told.value.value == [name]
+
+
 def test_too_few_images_and_batches_that_cannot_be_shared_are_refused(source: Images, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="too few images"):
         fit(toy_detector(), SUPERVISED, QUICK, source.take(np.arange(1)), source, context(tmp_path))

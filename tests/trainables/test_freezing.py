@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from trainables.freezing import only, train_mode
+from tests.trainables.toy import toy_detector
+from trainables.detector import Detector
+from trainables.freezing import only, renew, train_mode
 
 
 def _net() -> nn.Sequential:
@@ -32,3 +34,19 @@ def test_statistics_of_frozen_parts_stand_still() -> None:
     assert torch.equal(net[1].running_mean, before)
     train_mode(net)
     assert net[1].training
+
+
+def test_fresh_weights_depend_on_the_seed_alone(trained: Detector) -> None:
+    other = toy_detector(seed=5)
+    filters = trained.front[0].weight.clone()
+    trained.shift += 2.0
+    first = other.state_dict()
+    assert not torch.equal(first["head.weight"], trained.head.weight)
+    for detector in (trained, other):
+        renew(detector, seed=3)
+    for name, value in trained.state_dict().items():
+        assert torch.equal(value, other.state_dict()[name]), name
+    assert torch.equal(filters, trained.front[0].weight)
+    assert trained.shift == 0
+    renew(other, seed=4)
+    assert not torch.equal(other.head.weight, trained.head.weight)

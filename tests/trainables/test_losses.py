@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -262,3 +264,29 @@ def test_distances_are_finite_at_one_feature_and_two_images(pair) -> None:  # ty
     value.backward()
     assert torch.isfinite(value)
     assert torch.isfinite(source.grad).all()
+
+
+@pytest.mark.parametrize("loss", [entropy, information_maximisation])
+def test_entropies_have_a_gradient_where_a_probability_underflows(loss: Callable[..., torch.Tensor]) -> None:
+    logits = torch.tensor([[0.0, 300.0], [1.0, 0.0]], requires_grad=True)
+    probs = torch.softmax(logits, dim=1)
+    assert probs[0, 0] == 0
+    loss(probs).backward()
+    assert logits.grad is not None
+    assert torch.isfinite(logits.grad).all()
+    assert not logits.grad[0].any()
+    assert logits.grad[1].any()
+
+
+def test_entropies_are_those_of_torch() -> None:
+    probs = torch.cat([_probs(20, 0), torch.eye(3, dtype=torch.float64), torch.full((1, 3), 1 / 3).double()])
+    torch.testing.assert_close(entropies(probs), torch.special.entr(probs).sum(dim=1), rtol=1e-15, atol=1e-15)
+
+
+def test_class_confusion_is_finite_where_no_image_is_of_a_class() -> None:
+    logits = torch.tensor([[0.0, 3000.0], [0.0, 3000.0]], requires_grad=True)
+    loss = minimum_class_confusion(logits)
+    loss.backward()
+    assert loss == 0
+    assert logits.grad is not None
+    assert torch.isfinite(logits.grad).all()

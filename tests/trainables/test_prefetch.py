@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -99,10 +101,16 @@ def test_results_of_many_threads_are_in_the_items_order() -> None:
             barrier.wait(10)  # only two threads at once get past it
         return item * item
 
-    if (os.cpu_count() or 1) > 1:
+    if len(os.sched_getaffinity(0)) > 1:
         assert in_threads(function, [0, 1]) == [0, 1]
     assert in_threads(lambda item: item + 1, range(1000)) == list(range(1, 1001))
     assert in_threads(function, []) == []
+
+
+def test_no_more_threads_than_cpus_that_the_process_may_use() -> None:
+    code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); from trainables import prefetch as p"
+    command = [sys.executable, "-c", f"{code}; print(p._pool()._max_workers)"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "1"
 
 
 def test_an_exception_in_a_thread_is_raised_here() -> None:

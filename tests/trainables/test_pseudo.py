@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from tests.trainables.toy import context
+from trainables.calibration import threshold
 from trainables.context import LocalContext
 from trainables.contract import AdaptationData, Images, Outcome
 from trainables.detector import Detector, as_input, evaluating
@@ -99,6 +100,26 @@ def test_predictions_at_a_prior_call_that_share_fake_and_keep_the_order(prior: f
     assert shifted.labels.mean() == pytest.approx(prior)
     assert (np.argsort(shifted.probs[:, 1]) == np.argsort(seen.probs[:, 1])).all()
     assert seen.at_prior(None) is seen
+
+
+def test_a_prior_is_met_as_recalibrate_meets_it_where_scores_are_equal() -> None:
+    odds = np.array([-3.0] * 6 + [1.0] * 3 + [2.0])
+    seen = Predicted(features=np.zeros((10, 1), np.float32), logits=np.stack([0 * odds, odds], axis=1))
+    shifted = seen.at_prior(0.5)
+    assert shifted.labels.tolist() == (odds > threshold(odds, 0.5)).tolist() == [0] * 6 + [1] * 4
+    same = Predicted(features=seen.features, logits=np.ones((10, 2)) * [0, 2])
+    assert same.at_prior(0.3).labels.tolist() == [1] * 10
+
+
+@pytest.mark.parametrize("prior", [0.2, 0.5])
+def test_with_several_classes_of_fakes_the_prior_is_that_of_all_of_them(prior: float) -> None:
+    seen = Predicted(features=np.zeros((100, 1), np.float32), logits=_rng(4).normal(size=(100, 4)))
+    shifted = seen.at_prior(prior)
+    assert shifted.prior == (shifted.labels > 0).mean() == pytest.approx(prior)
+    fake = shifted.probs[:, 1:].sum(axis=1) > 0.5
+    assert ((shifted.labels > 0) == fake).all()
+    assert (shifted.labels[fake] == 1 + shifted.logits[fake, 1:].argmax(axis=1)).all()
+    assert (shifted.confidence == shifted.probs[np.arange(100), shifted.labels]).all()
 
 
 def _shot_by_hand(features: np.ndarray[Any, Any], probs: np.ndarray[Any, Any]) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from torch import nn
 from tests.trainables.adaptation.steps import ONE_STEP, few_images, step_of
 from tests.trainables.toy import context, toy_detector
 from trainables.adaptation import compose, rada
+from trainables.adversarial import Adversary, features_alone
 from trainables.contract import AdaptationData
 from trainables.detector import Detector
 from trainables.errors import InputError
 from trainables.losses import domain_adversarial
+from trainables.objective import Step
 from trainables.relabelling import Relabelling, domain_entropies
 
 
@@ -90,6 +93,19 @@ def test_the_discriminators_loss_is_cross_entropy_with_the_new_labels() -> None:
     torch.testing.assert_close(loss, nn.functional.binary_cross_entropy_with_logits(logits, labels))
     by_domain = (logits > 0).float() == torch.cat([torch.ones(5), torch.zeros(5)])
     assert accuracy.item() == pytest.approx(by_domain.float().mean().item())
+
+
+def test_the_accuracy_told_is_on_unmixed_images_by_their_true_domain(trained: Detector, data: AdaptationData) -> None:
+    def all_of_it(step: Step, module: nn.Module, source: torch.Tensor, target: torch.Tensor) -> Any:
+        del step, module, target
+        return source, torch.ones(len(source), dtype=torch.bool)
+
+    step = step_of(trained, data)
+    step = replace(step, features=torch.ones(16, 3), target_features=-torch.ones(16, 3))
+    discriminator = nn.Linear(3, 1)
+    nn.init.ones_(discriminator.weight)
+    Adversary(module=discriminator, view=features_alone, weight=1.0, gamma=10.0).term(step, all_of_it)
+    assert step.figures["discriminator_accuracy"] == 1
 
 
 def test_all_of_the_target_may_be_relabelled() -> None:

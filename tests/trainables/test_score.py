@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from tests.trainables.toy import toy_images
+from tests.trainables.toy import toy_detector, toy_images
+from trainables.context import LocalContext
 from trainables.contract import Images
 from trainables.detector import Detector, as_input
 from trainables.errors import InputError
-from trainables.score import digest_of, infer, log_odds, per_image, score, seen_whole
+from trainables.score import digest_of, infer, log_odds, part_of, per_image, score, seen_whole
 
 
 def test_scores_are_the_models_probabilities_in_evaluation_mode(trained: Detector, source_val: Images) -> None:
@@ -107,3 +108,27 @@ def test_log_odds_of_an_image_are_those_of_its_squares_mean_probability() -> Non
     mean = (1 / (1 + np.exp(-odds))).reshape(-1, 4).mean(axis=1)
     assert seen_whole(odds, 4) == pytest.approx(np.log(mean / (1 - mean)))
     assert seen_whole(odds, 1) is odds
+
+
+def test_the_workers_parts_are_all_images_and_are_read_in_batches(source: Images, tmp_path: Path) -> None:
+    class Counted:
+        """Says how many images are read at once."""
+
+        shape, most = source.pixels.shape, 0
+
+        def __len__(self) -> int:
+            return len(source)
+
+        def __getitem__(self, index: Any, /) -> np.ndarray[Any, Any]:
+            found = source.pixels[index]
+            self.most = max(self.most, len(found))
+            return found
+
+    pixels = Counted()
+    parts = [part_of(pixels, LocalContext(folder=tmp_path, rank=rank, world_size=3)) for rank in range(3)]
+    assert [len(part) for part in parts] == [42, 43, 43]
+    detector = toy_detector()
+    found = np.concatenate([score(detector, part, batch=8) for part in parts])
+    assert pixels.most == 8
+    np.testing.assert_allclose(found, score(detector, source.pixels), rtol=1e-5)
+    assert part_of(pixels, LocalContext(folder=tmp_path)) is pixels

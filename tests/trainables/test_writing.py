@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trainables.writing import atomic_file, write_bytes, write_json
+from trainables.writing import atomic_file, remove_temporaries, write_bytes, write_json
 
 
 def names(folder: Path) -> list[str]:
@@ -70,3 +70,13 @@ def test_a_full_disk_is_told_and_leaves_no_half_file(tmp_path):
     assert "full" in out
     assert str(path) in out
     assert names(path.parent) == []
+
+
+def test_what_killed_writers_left_is_cleared_away_by_the_very_name(tmp_path):
+    for name in (".my[set].1-ab.tmp", ".mys.1-ab.tmp", ".a*.1-ab.tmp", ".abc.1-ab.tmp", "my[set]", "x.tmp"):
+        (tmp_path / name).touch()
+    remove_temporaries(tmp_path, "my[set]")
+    remove_temporaries(tmp_path, "a*")
+    assert names(tmp_path) == [".abc.1-ab.tmp", ".mys.1-ab.tmp", "my[set]", "x.tmp"]
+    remove_temporaries(tmp_path)
+    assert names(tmp_path) == ["my[set]", "x.tmp"]

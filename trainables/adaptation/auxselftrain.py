@@ -55,43 +55,55 @@ def counts(number: int, rounds: int, source: int, target: int) -> tuple[int, int
 
 
 def adapt(config: Config, detector: Detector, data: AdaptationData, context: Context) -> Outcome:
-    """Train M rounds; each labels anew and keeps the epoch that is best on held-out source images.
+    """Train M rounds; each labels anew, and keeps its last epoch.
 
+    Its length is fixed beforehand: the epoch that is best on held-out source images would be the one least exchanged.
     The quota of each class is its share of the predictions (target) or labels (source), so no class goes first. The
     curves carry the images of both domains, and the share of fakes among the pseudo-labels.
     """
     from trainables.pseudo import with_prior
     from trainables.rounds import in_rounds
 
-    standing = in_rounds(detector, context, {}, partial(_round, config, detector, data))
+    standing = in_rounds(detector, context, {}, partial(_round, config, detector, data, context.seed))
     return with_prior(standing.outcome(), detector, data, context)
 
 
 def _round(
-    config: Config, detector: Detector, data: AdaptationData, number: int, carried: Carried, context: Context
+    config: Config, detector: Detector, data: AdaptationData, seed: int, number: int, carried: Carried, context: Context
 ) -> tuple[Carried, Outcome] | None:
     from dataclasses import replace
 
     from trainables.fit import fit
     from trainables.objective import SUPERVISED, Objective
     from trainables.pseudo import joined, predict, summary
+    from trainables.selection import last
 
     if number == config.rounds:
         return None
     predicted = predict(detector, data.target.pixels, context).at_prior(config.prior)
-    kept, moved = select(config, number + 1, detector, data, predicted, context)
+    kept, moved = select(config, number + 1, detector, data, predicted, context, seed)
     labels = predicted.labels[moved]
     figures = {"source_images": float(len(kept)), **summary(labels)}
     objective = SUPERVISED.joined(Objective(before_epoch=(lambda *_: figures,)))
     images = joined(data.source_train, data.target, moved, labels, kept)
-    outcome = fit(detector, objective, config.recipe, images, data.source_val, context).outcome()
+    outcome = fit(detector, objective, config.recipe, images, data.source_val, context, select=last).outcome()
     return carried, replace(outcome, metrics={**outcome.metrics, **figures})
 
 
 def select(
-    config: Config, number: int, detector: Detector, data: AdaptationData, predicted: Predicted, context: Context
+    config: Config,
+    number: int,
+    detector: Detector,
+    data: AdaptationData,
+    predicted: Predicted,
+    context: Context,
+    seed: int,
 ) -> tuple[Index, Index]:
-    """Positions of the source images that round ``number`` keeps, and of the target images that it takes."""
+    """Positions of the source images that round ``number`` keeps, and of the target images that it takes.
+
+    Args:
+        seed: of the random orders, one for all rounds: what a round has given up does not come back.
+    """
     import numpy as np
 
     from trainables.pseudo import apportion, choose
@@ -100,8 +112,8 @@ def select(
     classes = predicted.logits.shape[1]
     of_source, of_target = counts(number, config.rounds, len(data.source_train), len(data.target))
     labels = data.source_train.labels
-    for_source = generator(context.seed, "kept").random(len(labels))
-    for_target = generator(context.seed, "taken").random(len(data.target))
+    for_source = generator(seed, "kept").random(len(labels))
+    for_target = generator(seed, "taken").random(len(data.target))
     if config.source == "nearest" and of_source:
         for_source = -distances(detector, data, predicted, context)
     if config.target == "confident":

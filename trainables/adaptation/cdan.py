@@ -2,7 +2,8 @@
 
 It is shown the (B, D * C) outer products of features and predictions, the predictions without gradient, so that it is
 the domains within a class that come together. Long et al. 2018 (arXiv 1705.10667), section 3; of its two maps
-the exact one, which has few columns where there are few classes.
+the exact one, which has few columns where there are few classes. As in the authors' code the predictions are constants
+in the map, and the weights of ``by_certainty`` too.
 """
 
 from __future__ import annotations

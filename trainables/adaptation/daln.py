@@ -3,8 +3,10 @@
 ``L = CE(source) - weight * NWD``, with NWD the difference of the mean nuclear norms of the (B, C) predictions on source
 and target (``trainables.losses.nuclear_wasserstein``). The predictions are those of features behind a gradient
 reversal: the classifier raises the NWD, the features lower it. No module is added. Chen et al. 2022 (CVPR, "Reusing
-the Task-specific Classifier as a Discriminator"); the reversal is warmed up as in the authors' code, over the whole
-training.
+the Task-specific Classifier as a Discriminator").
+
+The authors warm the reversal up by iterations, ``2 / (1 + exp(-i / 1000)) - 1`` at the i-th; here it is warmed up by
+the share of the training that is done (``trainables.adversarial.schedule``), so that short trainings reach it too.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ class Config(MemberConfig):
 
     Attributes:
         weight: of the NWD, for classifier and features alike; 1 in the authors' code. At 0 nothing is done.
-        gamma: steepness of the schedule of the reversal from 0 to 1.
+        gamma: steepness of the schedule of the reversal from 0 to 1; 10 is that of an authors' training of 10 000
+            iterations.
         recipe: of the further training, which starts from the source detector.
     """
 
@@ -45,12 +48,14 @@ def objective(config: Config, detector: Detector, data: AdaptationData, context:
 
     from trainables.adversarial import schedule
     from trainables.losses import gradient_reversal, nuclear_wasserstein
+    from trainables.norms import still_statistics
     from trainables.objective import Objective
 
     def critic(step: Step) -> Tensor:
         features = torch.cat([step.features, step.target_features])
         reversed_ = gradient_reversal(features, schedule(step.progress, config.gamma))
-        probs = torch.softmax(step.detector.classify(reversed_), dim=1)
+        with still_statistics(step.detector):
+            probs = torch.softmax(step.detector.classify(reversed_), dim=1)
         distance = nuclear_wasserstein(probs[: len(step.features)], probs[len(step.features) :])
         step.figures["nwd"] = distance.detach()
         return -config.weight * distance

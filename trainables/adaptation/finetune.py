@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from trainables.contract import AdaptationData, Context, Outcome
-from trainables.few import FewShot, train_on_few
+from trainables.few import FineTuning, train_on_few
 
 if TYPE_CHECKING:
     from torch import nn
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from trainables.detector import Detector
 
 
-class Config(FewShot):
+class Config(FineTuning):
     """Parameters of ``finetune``.
 
     Attributes:

@@ -1,7 +1,8 @@
 """FixMatch: what the detector is sure of on a target image, it must also say of the image strongly changed.
 
 Sohn et al. 2020 (arXiv 2001.07685). The strong changes are those that keep forensic traces (``trainables.views``), not
-the paper's RandAugment: colour, blur and cut-out would teach the detector not to look at the trace.
+the paper's RandAugment: colour, blur and cut-out would teach the detector not to look at the trace. There are as many
+target images as source images in a step, where the paper has seven times as many.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Config(MemberConfig):
 def objective(config: Config, detector: Detector, data: AdaptationData, context: Context) -> Objective | None:
     """Cross-entropy of the strong view's prediction to the weak view's, over the images that are sure enough.
 
-    ``1/B sum_i 1[max p_i > threshold] CE(z(strong(x_i)), argmax p_i)``, equation 4 of the paper; its mean is over all
+    ``1/B sum_i 1[max p_i >= threshold] CE(z(strong(x_i)), argmax p_i)``, equation 4 of the paper; its mean is over all
     images of the batch, sure or not. The strong view does not move BatchNorm's running statistics.
     """
     from trainables.objective import Objective
@@ -56,10 +57,10 @@ def objective(config: Config, detector: Detector, data: AdaptationData, context:
 def _agreement(step: Step, config: Config) -> Tensor:
     from torch.nn import functional
 
-    from trainables.sharpness import still_statistics
+    from trainables.norms import still_statistics
 
     confidence, labels = step.target_logits.detach().softmax(dim=1).max(dim=1)
-    sure = (confidence > config.threshold).float()
+    sure = (confidence >= config.threshold).float()
     step.figures["pseudo_share"] = sure.mean()
     step.figures["pseudo_fake"] = (sure * (labels > 0)).sum() / sure.sum().clamp_min(1)
     with still_statistics(step.detector):
@@ -73,7 +74,5 @@ def adapt(config: Config, detector: Detector, data: AdaptationData, context: Con
     The curves carry the share of target images that are sure enough, and the share of fakes among them.
     """
     from trainables.composing import train_on
-    from trainables.pseudo import with_prior
 
-    outcome = train_on([partial(objective, config)], config.recipe, detector, data, context)
-    return with_prior(outcome, detector, data, context)
+    return train_on([partial(objective, config)], config.recipe, detector, data, context)

@@ -2,7 +2,8 @@
 
 Gallego, Calvo-Zaragoza & Fisher 2021 (TNNLS, arXiv 2001.04129). Each increment trains on with DANN, or with any other
 composition, then moves images from the target to the labelled set with the label predicted for them. In the end the
-detector can be trained on the target alone.
+detector can be trained on the target alone. Unlike the paper, each class has its own quota and predictions can be
+shifted to a stated prior: fakes of an unseen generator are often surely called real, and would never be moved as fakes.
 """
 
 from __future__ import annotations
@@ -15,12 +16,9 @@ from pydantic import Field, PositiveInt
 
 from trainables.composing import Composition
 from trainables.contract import AdaptationData, Context, Outcome
-from trainables.errors import InputError
 from trainables.recipe import Recipe
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from trainables.detector import Detector
     from trainables.pseudo import Floats, Index, Predicted
     from trainables.rounds import Carried
@@ -68,18 +66,21 @@ class Config(Composition):
 def adapt(config: Config, detector: Detector, data: AdaptationData, context: Context) -> Outcome:
     """Train, move and train again until the pool is empty, then on the target alone.
 
-    The curves carry the images left in the pool, and the share of fakes among those moved before.
+    Each increment keeps the epoch that is best on held-out source images; the last training, on the target alone, its
+    last epoch. The curves carry the images left in the pool, and ``moved_fake``, the share of fakes among those moved
+    before.
 
     Raises:
         InputError: ``final: fresh``, and a part of the detector cannot be given new random weights.
     """
     import torch
 
+    from trainables.freezing import to_renew
     from trainables.pseudo import summary, with_prior
     from trainables.rounds import in_rounds
 
     if config.final == "fresh":
-        _to_renew(detector)
+        to_renew(detector)
     start = {"assigned": torch.full((len(data.target),), POOL), "finished": config.final == "none"}
     standing = in_rounds(detector, context, start, partial(_increment, config, detector, data))
     figures = summary(standing.carried["assigned"].numpy())
@@ -108,7 +109,7 @@ def _train(config: Config, detector: Detector, data: AdaptationData, assigned: I
     """The composition's training on the source and the images moved before, against those left in the pool."""
     import numpy as np
 
-    from trainables.composing import train_on
+    from trainables.composing import train_together
     from trainables.objective import Objective
     from trainables.pseudo import joined, subset
 
@@ -119,10 +120,10 @@ def _train(config: Config, detector: Detector, data: AdaptationData, assigned: I
         target=subset(data.target, pool),
     )
     fake = float((assigned[moved] > 0).mean()) if len(moved) else 0.0
-    tell = Objective(before_epoch=(lambda *_: {"pool": float(len(pool)), "pseudo_fake": fake},))
+    tell = Objective(before_epoch=(lambda *_: {"pool": float(len(pool)), "moved_fake": fake},))
     builds = [part.objective for part in config.parts]
     # What tells the figures also makes it a training where all of the methods' weights are 0.
-    return train_on([*builds, lambda *_: tell], config.recipe, detector, left, context)
+    return train_together([*builds, lambda *_: tell], config.recipe, detector, left, context)
 
 
 def _move(
@@ -165,40 +166,13 @@ def _scores(
 
 def _final(config: Config, detector: Detector, data: AdaptationData, assigned: Index, context: Context) -> Outcome:
     from trainables.fit import fit
+    from trainables.freezing import renew
     from trainables.objective import SUPERVISED
     from trainables.pseudo import labelled
+    from trainables.selection import last
 
     if config.final == "fresh":
         renew(detector, context.seed)
     recipe = config.recipe.model_copy(update={"epochs": config.final_epochs})
-    return fit(detector, SUPERVISED, recipe, labelled(data.target, assigned), data.source_val, context).outcome()
-
-
-def renew(detector: Detector, seed: int) -> None:
-    """New random weights in place, from the seed alone, and no calibration; fixed filters stay.
-
-    Every layer draws its weights as torch does by default, whatever its builder made of them afterwards.
-
-    Raises:
-        InputError: a layer with weights has no ``reset_parameters``.
-    """
-    from trainables.seeding import seeded
-
-    with seeded(seed, "fresh"):
-        for part in _to_renew(detector):
-            part.reset_parameters()  # type: ignore[operator]
-    detector.scale.fill_(1)
-    detector.shift.fill_(0)
-
-
-def _to_renew(detector: Detector) -> list[nn.Module]:
-    """The layers with weights of their own that are trained, and those with running statistics."""
-    owners = []
-    for name, part in detector.named_modules():
-        trained = any(parameter.requires_grad for parameter in part.parameters(recurse=False))
-        if trained and not hasattr(part, "reset_parameters"):
-            problem = f"`final: fresh` cannot give new random weights to `{name}`, a {type(part).__name__}"
-            raise InputError(problem, value="final: fresh", fix="write `final: continue` for this detector")
-        if trained or hasattr(part, "running_mean"):
-            owners.append(part)
-    return owners
+    images = labelled(data.target, assigned)
+    return fit(detector, SUPERVISED, recipe, images, data.source_val, context, select=last).outcome()

@@ -22,6 +22,8 @@ def adapt(config: Config, detector: Detector, data: AdaptationData, context: Con
         InputError: there are fewer than k images of a class, or the head does not end in a linear layer.
     """
     from trainables.probe import probe
+    from trainables.pseudo import with_prior
 
     few = config.images(data, context)
-    return Outcome(metrics=probe(detector, few, context.seed, context.device), images=len(few))
+    outcome = Outcome(metrics=probe(detector, few, context.seed, context.device), images=len(few))
+    return with_prior(outcome, detector, data, context)

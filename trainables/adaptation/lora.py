@@ -24,12 +24,14 @@ class Config(FewShot):
         rank: r of every correction ``(alpha / r) * B A``; at most the weight's own.
         alpha: scale of the corrections.
         anchor: of the L2-SP penalty, on A and B.
+        recipe: of the training; the learning rate is five times few-shot fine-tuning's, for B starts at 0.
+            Normalisation layers stay as the source left them.
     """
 
     rank: PositiveInt = 8
     alpha: PositiveFloat = 16.0
     anchor: NonNegativeFloat = 0.0
-    recipe: Recipe = FewShot().recipe.model_copy(update={"learning_rate": 1e-3})
+    recipe: Recipe = FewShot().recipe.model_copy(update={"learning_rate": 5e-4})
 
 
 def adapt(config: Config, detector: Detector, data: AdaptationData, context: Context) -> Outcome:

@@ -9,17 +9,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trainables.contract import AdaptationData, Context, Outcome
-from trainables.few import FewShot, train_on_few
+from trainables.few import FineTuning, train_on_few
 from trainables.recipe import Recipe
 
 if TYPE_CHECKING:
     from trainables.detector import Detector
 
 
-class Config(FewShot):
+class Config(FineTuning):
     """Parameters of ``lp_ft``; the learning rate is a tenth of few-shot fine-tuning's."""
 
-    recipe: Recipe = FewShot().recipe.model_copy(update={"learning_rate": FewShot().recipe.learning_rate / 10})
+    recipe: Recipe = FineTuning().recipe.model_copy(update={"learning_rate": FineTuning().recipe.learning_rate / 10})
 
 
 def adapt(config: Config, detector: Detector, data: AdaptationData, context: Context) -> Outcome:

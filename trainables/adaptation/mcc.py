@@ -43,7 +43,7 @@ def objective(config: Config, detector: Detector, data: AdaptationData, context:
     from trainables.objective import Objective
 
     def confusion(step: Step) -> Tensor:
-        step.figures["called_fake"] = (step.target_logits.argmax(dim=1) > 0).float().mean()
+        step.figures["predicted_prior"] = (step.target_logits.argmax(dim=1) > 0).float().mean()
         return config.weight * minimum_class_confusion(step.target_logits, config.temperature)
 
     return Objective(terms={"mcc": confusion}) if config.weight else None
@@ -52,7 +52,8 @@ def objective(config: Config, detector: Detector, data: AdaptationData, context:
 def adapt(config: Config, detector: Detector, data: AdaptationData, context: Context) -> Outcome:
     """Minimise cross-entropy on the source plus the weighted class confusion on the target.
 
-    The curves carry the share of the target that is called fake: near 0 or 1 the predictions have collapsed.
+    The curves carry ``predicted_prior``, the share of each epoch's target images that is called fake; the figure of
+    that name is of the whole target afterwards. Near 0 or 1 the predictions have collapsed.
     """
     from trainables.composing import train_on
 

@@ -45,6 +45,7 @@ def objective(config: Config, detector: Detector, data: AdaptationData, context:
 
     from trainables.adversarial import schedule
     from trainables.losses import classifier_discrepancy, gradient_reversal
+    from trainables.norms import still_statistics
     from trainables.objective import Objective
 
     if not config.weight:
@@ -56,7 +57,8 @@ def objective(config: Config, detector: Detector, data: AdaptationData, context:
 
     def discrepancy(step: Step) -> Tensor:
         reversed_ = gradient_reversal(step.target_features, config.weight * schedule(step.progress, config.gamma))
-        first, other = (torch.softmax(head(reversed_), dim=1) for head in (step.detector.head, second))
+        with still_statistics(step.detector), still_statistics(second):
+            first, other = (torch.softmax(head(reversed_), dim=1) for head in (step.detector.head, second))
         return -classifier_discrepancy(first, other)
 
     return Objective(terms={"second_classification": task, "mcd": discrepancy}, modules={"second_classifier": second})

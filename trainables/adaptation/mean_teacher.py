@@ -65,7 +65,7 @@ def objective(config: Config, detector: Detector, data: AdaptationData, context:
     return Objective(
         terms={"consistency": consistency},
         modules={"teacher": teacher},
-        after_step=(lambda student: follow(teacher, student, config.decay),),
+        after_step=(lambda student, _: follow(teacher, student, config.decay),),
     )
 
 
@@ -91,7 +91,5 @@ def follow(teacher: Detector, student: Detector, decay: float) -> None:
 def adapt(config: Config, detector: Detector, data: AdaptationData, context: Context) -> Outcome:
     """Minimise cross-entropy on the source plus the consistency with the teacher; the student is the result."""
     from trainables.composing import train_on
-    from trainables.pseudo import with_prior
 
-    outcome = train_on([partial(objective, config)], config.recipe, detector, data, context)
-    return with_prior(outcome, detector, data, context)
+    return train_on([partial(objective, config)], config.recipe, detector, data, context)

@@ -35,10 +35,12 @@ def adapt(config: Config, detector: Detector, data: AdaptationData, context: Con
     """
     from trainables.fit import fit
     from trainables.objective import SUPERVISED
+    from trainables.pseudo import with_prior
 
     if data.oracle_train is None or data.oracle_val is None:
         raise InputError("the oracle reads the target's labelled images", fix="give it `oracle_train` and `oracle_val`")
     fitted = fit(detector, SUPERVISED, config.recipe, data.oracle_train, data.oracle_val, context)
     outcome = fitted.outcome()
     metrics = {name.replace("source_", "target_"): value for name, value in outcome.metrics.items()}
-    return Outcome(metrics=metrics, curves=outcome.curves, images=outcome.images)
+    told = Outcome(metrics=metrics, curves=outcome.curves, images=outcome.images)
+    return with_prior(told, detector, data, context)

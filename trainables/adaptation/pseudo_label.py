@@ -62,7 +62,7 @@ def adapt(config: Config, detector: Detector, data: AdaptationData, context: Con
     """Label, train, and label again, for so many rounds; each keeps the epoch that is best on held-out source images.
 
     The curves carry each round's number of pseudo-labels, the share of fakes among them, 1 where they are one-sided,
-    and the share of the target that was called fake.
+    and ``predicted_prior_before``, the share of the target that the detector itself called fake before the round.
     """
     from trainables.pseudo import with_prior
     from trainables.rounds import in_rounds
@@ -82,10 +82,11 @@ def _round(
 
     if number == config.rounds:
         return None
-    predicted = predict(detector, data.target.pixels, context).at_prior(config.prior)
+    seen = predict(detector, data.target.pixels, context)
+    predicted = seen.at_prior(config.prior)
     index = chosen(config, predicted)
     labels = predicted.labels[index]
-    figures = {**summary(labels), "called_fake": float((predicted.labels > 0).mean())}
+    figures = {**summary(labels), "predicted_prior_before": seen.prior}
     objective = SUPERVISED.joined(Objective(before_epoch=(lambda *_: figures,)))
     images = joined(data.source_train, data.target, index, labels)
     outcome = fit(detector, objective, config.recipe, images, data.source_val, context).outcome()

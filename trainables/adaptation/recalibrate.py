@@ -53,7 +53,7 @@ def adapt(config: Config, detector: Detector, data: AdaptationData, context: Con
     figures = _move(config, detector, before) if config.how == "prior" else _rescale(config, detector, data, context)
     after = before if config.how == "prior" else log_odds(detector, data.target.pixels, context.device)
     cut = figures.get("threshold_log_odds", 0.0)
-    called = {"called_fake_before": float((before > 0).mean()), "called_fake_after": float((after > cut).mean())}
+    called = {"predicted_prior_before": float((before > 0).mean()), "predicted_prior": float((after > cut).mean())}
     return Outcome(metrics={**figures, **called}, images=len(before))
 
 
@@ -62,6 +62,8 @@ def _move(config: Config, detector: Detector, scores: NDArray[np.float64]) -> di
 
     It works on log odds: scores that P(fake) rounds to 0 or 1 are still told apart.
     """
+    from trainables.calibration import threshold
+
     cut = threshold(scores, config.prior)
     detector.shift -= cut
     return {"threshold_log_odds": cut}
@@ -83,16 +85,3 @@ def _rescale(config: Config, detector: Detector, data: AdaptationData, context: 
     detector.scale *= slope
     detector.shift.fill_(shift)
     return {"platt_slope": slope, "platt_shift": shift}
-
-
-def threshold(scores: NDArray[np.float64], prior: float) -> float:
-    """The cut between two distinct scores above which the share of scores is nearest to ``prior``.
-
-    Equal scores stay on one side. Where all are equal no cut is better than another: it is 0, no change.
-    """
-    values, counts = np.unique(scores, return_counts=True)
-    if len(values) < 2:
-        return 0.0
-    above = 1 - np.cumsum(counts)[:-1] / len(scores)
-    nearest = int(np.argmin(np.abs(above - prior)))
-    return float((values[nearest] + values[nearest + 1]) / 2)

@@ -1,6 +1,8 @@
 """SAR: entropy minimisation on reliable images only, with sharpness-aware steps, and back to the start on collapse.
 
-Niu et al. 2023 (arXiv 2302.12400). Source-free: no source image is trained on.
+Niu et al. 2023 (arXiv 2302.12400). Source-free: no source image is trained on. The paper predicts each batch as it
+adapts to it; here the target is gone through first, and one detector predicts all of it. The momentum is Nesterov's,
+and the last stage's layers, which the authors leave out, are trained too.
 """
 
 from __future__ import annotations
@@ -31,21 +33,23 @@ class Config(MemberConfig):
         rho: how far uphill of the entropy the gradients of a step are taken.
         floor: the parameters go back to the source's when the average entropy of reliable images falls below this.
             The paper's .2 nats for 1000 classes are a share of .029; for two classes .02 nats.
-        recipe: of the training, an epoch being one pass over the target; the paper's is one.
+        recipe: of the training, an epoch being one pass over the target; the paper's is one, with SGD at 2.5e-4.
     """
 
     margin: PositiveFloat = Field(default=0.4, le=1)
     rho: NonNegativeFloat = 0.05
     floor: float = Field(default=0.029, ge=0, lt=1)
-    recipe: Recipe = Recipe(epochs=1, weight_decay=0, schedule="constant", flips=False, optimiser="sgd")
+    recipe: Recipe = Recipe(
+        epochs=1, learning_rate=2.5e-4, weight_decay=0, schedule="constant", flips=False, optimiser="sgd"
+    )
 
 
 def adapt(config: Config, detector: Detector, data: AdaptationData, context: Context) -> Outcome:
     """Train all normalisation layers, then take the target's statistics where they are BatchNorm's.
 
-    Reliable images are chosen where the gradients of a step are taken; the authors ask that they be reliable before
-    the ascent too, and leave the last stage's layers out. The figure ``returns`` counts how often the parameters went
-    back; the curves' ``reliable`` is the share of images used.
+    Images count that are reliable both where the parameters stand and uphill, where the gradients of a step are taken.
+    The figure ``returns`` counts how often the parameters went back; the curves' ``reliable`` is the share of images
+    used.
 
     Raises:
         InputError: the detector has no normalisation layers, or there are fewer than two target images.
@@ -72,11 +76,17 @@ def _objective(config: Config, recovery: Recovery, classes: int) -> Objective:
     from trainables.objective import Objective
 
     margin = config.margin * math.log(classes)
+    before: list[Tensor] = []  # the images that were reliable in the step's first pass
 
     def certainty(step: Step) -> Tensor:
         each = entropies(torch.softmax(step.logits, dim=1))
         reliable = (each.detach() < margin).to(each.dtype)
+        if before and not step.first_pass:
+            reliable = reliable * before.pop()
         loss = (reliable * each).sum() / reliable.sum().clamp_min(1)
+        if step.first_pass:
+            before.append(reliable)
+            return loss
         step.figures["reliable"] = reliable.mean()
         recovery.see(torch.where(reliable.any(), loss, torch.nan))
         return loss

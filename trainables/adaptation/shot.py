@@ -1,7 +1,8 @@
 """SHOT: the classifier stays, and the features move until it is sure of the target, and of both classes alike.
 
-Liang et al. 2020 (arXiv 2002.08546), sections 3.2 and 3.3. Source-free: no source image is trained on. The epoch is
-still selected on held-out source images, as everywhere, so that SHOT's row compares with the others'.
+Liang et al. 2020 (arXiv 2002.08546), sections 3.2 and 3.3. Source-free: no source image is trained on. As in the paper
+the length is fixed beforehand and the last epoch is kept: held-out source images would choose the epoch that changed
+least. Unlike the paper's, the source detector is as it comes: no smoothed labels, no weight normalisation in its head.
 """
 
 from __future__ import annotations
@@ -48,13 +49,14 @@ def adapt(config: Config, detector: Detector, data: AdaptationData, context: Con
 
     from trainables.fit import fit
     from trainables.pseudo import labelled, with_prior
+    from trainables.selection import last
 
     outcome, figures = Outcome(), dict[str, float]()
     if config.weight or config.beta:
         # -1: before the first epoch there are no labels, and one that were used by mistake would be an error.
         images = labelled(data.target, np.full(len(data.target), -1, dtype=np.int64))
         objective = _objective(config, images, context)
-        fitted = fit(detector, objective, config.recipe, images, data.source_val, context)
+        fitted = fit(detector, objective, config.recipe, images, data.source_val, context, select=last)
         outcome, row = fitted.outcome(), fitted.curves[fitted.chosen]
         figures = {name: value for name, value in row.items() if name.startswith("pseudo_")}
     return with_prior(outcome, detector, data, context, **figures)

@@ -29,7 +29,8 @@ def adapt(config: Config, detector: Detector, data: AdaptationData, context: Con
     """Minimise cross-entropy on the source."""
     from trainables.fit import fit
     from trainables.objective import SUPERVISED
+    from trainables.pseudo import with_prior
 
     target = data.target if config.sees_target else None
     fitted = fit(detector, SUPERVISED, config.recipe, data.source_train, data.source_val, context, target=target)
-    return fitted.outcome()
+    return with_prior(fitted.outcome(), detector, data, context)

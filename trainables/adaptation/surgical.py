@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trainables.contract import AdaptationData, Context, Outcome
-from trainables.few import FewShot, train_on_few
+from trainables.few import FineTuning, train_on_few
 
 if TYPE_CHECKING:
     from trainables.detector import Detector
 
 
-class Config(FewShot):
+class Config(FineTuning):
     """Parameters of ``surgical``.
 
     Attributes:

@@ -1,6 +1,8 @@
 """Tent: scales and shifts of BatchNorm layers are learnt so that predictions on the target become certain.
 
-Wang et al. 2021 (arXiv 2006.10726), section 3. Source-free: no source image is trained on.
+Wang et al. 2021 (arXiv 2006.10726), section 3. Source-free: no source image is trained on. The paper predicts each
+batch as it adapts to it, with that batch's statistics; here the target is gone through first, and the statistics are
+then those of all of it.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ class Config(MemberConfig):
 def adapt(config: Config, detector: Detector, data: AdaptationData, context: Context) -> Outcome:
     """Minimise the entropy of predictions, then take the target's statistics.
 
-    The figure ``collapsed`` is 1 where fewer than 5 % or more than 95 % of the target end up being called fake.
+    The figures ``predicted_prior_before`` and ``predicted_prior`` are the shares of the target that are called fake;
+    ``collapsed`` is 1 where the latter is below 5 % or above 95 %.
 
     Raises:
         InputError: the detector has no BatchNorm layers, or there are fewer than two target images.

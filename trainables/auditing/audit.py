@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -27,13 +29,15 @@ FINDINGS_FILE = "audit.json"
 MOST = 2000
 """Images of a class that a shortcut baseline is fitted to, at most: those whose digests come first."""
 
-_AT_ONCE = 64
+_AT_ONCE = 16e6
+"""Bytes of squares that are read at once; a single image may take more."""
+
 LISTED = 200
 """Files that cannot be used that are listed, at most."""
 
-SCORES = ("image", "label", "generator", "against", "fold", "score")
+SCORES = ("image", "label", "generator", "group", "against", "fold", "score")
 """Columns of ``Audit.scores``: the image's digest, 1 = fake, the image's own generator or source, the generator whose
-shortcut baseline it is scored by, and the fold's P(fake)."""
+shortcut baseline it is scored by, and the fold's P(fake); images of one group stay in one fold."""
 
 
 class ClassFacts(Config):
@@ -41,6 +45,8 @@ class ClassFacts(Config):
 
     Attributes:
         splits: images in each split; unusable: files that are left out.
+        largest_group: images of the largest group, which stay in one split: of one scene, prompt or person by the
+            layout's word, copies of each other, or connected through both.
         shares: of the categories of each fact that is a word.
         quartiles: first quartile, median and third of each fact that is a number, where it is known.
     """
@@ -53,6 +59,7 @@ class ClassFacts(Config):
     splits: Mapping[str, int]
     shares: Mapping[str, Mapping[str, float]]
     quartiles: Mapping[str, tuple[float, float, float]]
+    largest_group: int = 0
 
 
 class Unusable(Config):
@@ -109,8 +116,8 @@ class Audit:
         aurocs = {each.generator: each.auroc for each in self.findings.shortcuts if each.auroc is not None}
         return {
             **({"shortcut_auroc_max": max(aurocs.values())} if aurocs else {}),
-            **{f"shortcut_auroc/{_plain(name)}": value for name, value in aurocs.items()},
-            "copies": float(self.findings.copies.equal + self.findings.copies.near),
+            **{f"shortcut_auroc/{name}": value for name, value in zip(_plain(aurocs), aurocs.values(), strict=True)},
+            "copies": float(self.findings.copies.files),
             "unusable": float(self.findings.unusable),
             "labels_inverted": float(self.findings.polarity.inverted),
         }
@@ -165,9 +172,14 @@ def audit(
     return Audit(findings, scores, pictures)
 
 
-def _plain(name: str) -> str:
-    """A generator's name as part of a metric's: MLflow takes letters, digits and a few signs."""
-    return re.sub(r"[^\w.\- ]", "_", name)
+def _plain(names: Iterable[str]) -> list[str]:
+    """Generators' names as parts of metrics': MLflow takes letters, digits and a few signs. No two are the same."""
+    found: list[str] = []
+    for name in names:
+        plain = re.sub(r"[^\w.\- ]", "_", name)
+        numbered = (f"{plain}_{k}" for k in count(2))
+        found.append(plain if plain not in found else next(each for each in numbered if each not in found))
+    return found
 
 
 def _of_these(manifest: Manifest, generators: Collection[str]) -> Manifest:
@@ -197,8 +209,9 @@ def _squares(rows: pd.DataFrame, reader: Reader) -> Iterator[NDArray[np.uint8]]:
 
 
 def _of_places(images: Images, places: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
-    for start in range(0, len(places), _AT_ONCE):
-        some = places[start : start + _AT_ONCE]
+    at_once = max(1, int(_AT_ONCE / (images.views * math.prod(images.pixels.shape[1:]))))
+    for start in range(0, len(places), at_once):
+        some = places[start : start + at_once]
         squares = images.pixels[(some[:, None] * images.views + np.arange(images.views)).ravel()]
         yield from squares.reshape(len(some), images.views, *squares.shape[1:])
 
@@ -214,7 +227,7 @@ def _shortcut(
     facts = known.loc[rows["digest"]]
     folds = folds_of(labels, rows["group"])
     scores = out_of_fold(facts, labels, folds)
-    table = rows[["label", "generator"]].assign(image=rows["digest"], against=fake, fold=folds, score=scores)
+    table = rows[["label", "generator", "group"]].assign(image=rows["digest"], against=fake, fold=folds, score=scores)
     figures = {"auroc": auroc(labels, scores), "leads": leads(facts, labels, folds)}
     return found.model_copy(update=figures), table[list(SCORES)]
 
@@ -223,7 +236,8 @@ def _classes(manifest: Manifest) -> Iterator[ClassFacts]:
     rows = manifest.usable
     facts = stored_facts(rows)
     for row in manifest.summary().to_dict("records"):
-        ours = facts[(rows["generator"] == row["generator"]) & (rows["label"] == row["label"])]
+        here = (rows["generator"] == row["generator"]) & (rows["label"] == row["label"])
+        ours = facts[here]
         numbers = ours[[name for name in FACTS if name not in CATEGORIES]].quantile([0.25, 0.5, 0.75])
         yield ClassFacts(
             generator=row["generator"],
@@ -234,4 +248,5 @@ def _classes(manifest: Manifest) -> Iterator[ClassFacts]:
             splits={split.value: row[split.value] for split in Split},
             shares={name: ours[name].value_counts(normalize=True).to_dict() for name in CATEGORIES},
             quartiles={str(name): tuple(values) for name, values in numbers.items() if values.notna().all()},
+            largest_group=int(rows.loc[here, "group"].value_counts().max()) if len(ours) else 0,
         )

@@ -14,6 +14,7 @@ from trainables.contract import Config as MemberConfig
 SEVERITY = "bits"
 PRESET = (6, 5, 4, 3, 2)
 UNIT = "a channel"
+NEUTRAL = 8
 
 
 class Config(MemberConfig):

@@ -12,6 +12,7 @@ from trainables.imaging import Filter, Place, part, scaled_to
 SEVERITY = "share"
 PRESET = (0.9, 0.75, 0.5)
 UNIT = "of the side"
+NEUTRAL = 1.0
 
 
 class Config(MemberConfig):

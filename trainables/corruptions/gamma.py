@@ -11,6 +11,7 @@ from trainables.contract import Config as MemberConfig
 SEVERITY = "gamma"
 PRESET = (1.2, 1.5, 2.0)
 UNIT = "exponent"
+NEUTRAL = 1.0
 
 
 class Config(MemberConfig):

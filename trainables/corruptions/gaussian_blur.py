@@ -15,6 +15,7 @@ from trainables.errors import InputError
 SEVERITY = "sigma"
 PRESET = (0.5, 1.0, 2.0, 3.0)
 UNIT = "pixels"
+NEUTRAL = 0.0
 
 
 class Config(MemberConfig):

@@ -11,6 +11,7 @@ from trainables.contract import Config as MemberConfig
 SEVERITY = "sigma"
 PRESET = (2.0, 5.0, 10.0, 20.0)
 UNIT = "grey levels of 255"
+NEUTRAL = 0.0
 
 
 class Config(MemberConfig):

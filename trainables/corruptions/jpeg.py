@@ -16,6 +16,7 @@ from trainables.imaging import Chroma, through_jpeg
 SEVERITY = "quality"
 PRESET = (95, 90, 80, 70, 60, 50, 40, 20)
 UNIT = "1-100"
+NEUTRAL = 100
 
 
 class Config(MemberConfig):

@@ -13,6 +13,7 @@ from trainables.errors import InputError
 SEVERITY = "kernel"
 PRESET = (3, 5, 7)
 UNIT = "pixels"
+NEUTRAL = 1
 
 
 class Config(MemberConfig):

@@ -19,6 +19,7 @@ from trainables.imaging import Filter, scaled_by, scaled_to
 SEVERITY = "factor"
 PRESET = (0.75, 0.5, 0.25)
 UNIT = "new side / old side"
+NEUTRAL = 1.0
 
 
 class Config(MemberConfig):

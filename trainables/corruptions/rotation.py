@@ -14,6 +14,7 @@ from trainables.contract import Config as MemberConfig
 SEVERITY = "degrees"
 PRESET = (45.0, 135.0)
 UNIT = "counter-clockwise"
+NEUTRAL = 0.0
 
 
 class Config(MemberConfig):

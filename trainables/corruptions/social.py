@@ -16,6 +16,7 @@ from trainables.imaging import Chroma, Filter, part, scaled_by, scaled_to, throu
 SEVERITY = "quality"
 PRESET = (90, 75, 50)
 UNIT = "JPEG, 1-100"
+NEUTRAL = 100
 
 
 class Config(MemberConfig):

@@ -12,6 +12,7 @@ from trainables.imaging import through_webp
 SEVERITY = "quality"
 PRESET = (90, 75, 60, 40, 20)
 UNIT = "1-100"
+NEUTRAL = 100
 
 
 class Config(MemberConfig):

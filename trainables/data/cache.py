@@ -25,7 +25,7 @@ from trainables.prefetch import ahead
 from trainables.writing import FULL, atomic_file, remove_temporaries, writing
 
 _CHUNK = 64e6
-"""Bytes that are decoded while those before are written."""
+"""Bytes that are decoded while those before are written; a single image may take more."""
 
 
 def bytes_of(images: ImageSet, preprocess: Preprocess) -> int:
@@ -81,7 +81,7 @@ def _build(target: Path, images: ImageSet, stream: Stream) -> None:
 def _chunks(stream: Stream) -> Iterator[NDArray[np.uint8]]:
     """The pixels in order, some whole images at a time."""
     views = stream.preprocess.views
-    images = max(16, int(_CHUNK / (views * math.prod(stream.shape[1:]))))
+    images = max(1, int(_CHUNK / (views * math.prod(stream.shape[1:]))))
     for start in range(0, len(stream), images * views):
         yield stream[start : start + images * views]
 

@@ -26,7 +26,7 @@ class Choosing(Config):
         rename: other names for generators and real sources; several with one new name are grouped into one.
         families: the family of generators whose layout does not say it, by their new names.
         limit: images of each generator and real source, at most, in each part that the layout fixes; which ones is
-            decided by a hash of their paths.
+            decided by a hash of their paths alone, so files that cannot be used count too.
         divide: into which splits a part that the layout fixes is divided, in proportion to the study's shares. If not
             given: ``train`` into train and those of val, adapt, few and fusion that the layout does not fix itself;
             ``val`` and ``test`` stay whole.

@@ -69,8 +69,8 @@ def merged_groups(frame: pd.DataFrame, pairs: Pairs) -> pd.DataFrame:
     """
     places = np.flatnonzero((frame["group"] != "").to_numpy())
     declared = frame[["tree", "group"]].iloc[places]
-    by_name = places[_links(_numbers(declared, ["tree", "group"]))]
-    number = components(len(frame), np.concatenate([pairs, by_name, _links(_numbers(frame, ["pixels"]))]))
+    by_name = places[chained(_numbers(declared, ["tree", "group"]))]
+    number = components(len(frame), np.concatenate([pairs, by_name, chained(_numbers(frame, ["pixels"]))]))
     pixels = frame.groupby(number)["pixels"].min()
     names: pd.Series[str] = declared.groupby(number[places])["group"].min()
     own = names.where(~names.duplicated(keep=False), names + " " + pixels.reindex(names.index))
@@ -84,7 +84,7 @@ def _numbers(frame: pd.DataFrame, columns: list[str]) -> NDArray[np.int64]:
     return np.array(frame.groupby(columns, sort=False).ngroup(), np.int64)
 
 
-def _links(numbers: NDArray[np.int64]) -> Pairs:
+def chained(numbers: NDArray[np.int64]) -> Pairs:
     """Pairs of positions that chain those of equal number together."""
     order = np.argsort(numbers, kind="stable")
     equal = np.flatnonzero(numbers[order[:-1]] == numbers[order[1:]])

@@ -59,8 +59,8 @@ or why it is left out of the study; empty if it is used.
 
 
 _SAID = ["path", "label", "generator", "family", "source", "partner", "channel", "group", "split"]
-_IDENTITY = [*_SAID, "digest", "note", "problem"]
-"""Columns that make one manifest another."""
+_IDENTITY = [*_SAID, "digest", "note"]
+"""Columns that make one manifest another, beside whether a file is used: why it is not names places of this machine."""
 
 _IMAGE = ["generator", "pixels"]
 """Files that agree in these are one image."""
@@ -91,7 +91,8 @@ class Manifest:
     @cached_property
     def digest(self) -> str:
         """20 hex digits of what the images are, are called and are for, unusable ones among them; no place, no time."""
-        rows = pd.util.hash_pandas_object(self.frame[_IDENTITY], index=False, categorize=False)
+        known = self.frame[_IDENTITY].assign(used=self.frame["problem"] == "")
+        rows = pd.util.hash_pandas_object(known, index=False, categorize=False)
         return hashlib.sha256(np.sort(rows.to_numpy()).tobytes()).hexdigest()[:20]
 
     @property

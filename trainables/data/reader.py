@@ -33,7 +33,8 @@ class Reader:
         preprocess: how an image becomes squares of pixels.
         cache: folder for decoded images.
         budget: bytes that the manifest's image sets may take there. Sets get their place in the order of
-            ``Manifest.sets``, reals first; one that is too large for what is left is decoded whenever it is read.
+            ``Manifest.sets``, reals first, whether anything reads them or not; one that is too large for what is
+            left is decoded whenever it is read. Nothing is removed from the cache.
     """
 
     def __init__(self, manifest: Manifest, preprocess: Preprocess, cache: Path, budget: float = 100e9) -> None:

@@ -95,11 +95,18 @@ def refuse_overlap(rows: pd.DataFrame, splits: Splits, pairs: Pairs, roots: Sequ
 
 
 def overlap_problems(rows: pd.DataFrame, splits: Splits, pairs: Pairs, roots: Sequence[Path]) -> list[str]:
-    """For each row that is left over, in their order: why it is left out, and which copy of it is kept."""
+    """For each row that is left over, in their order: why it is left out, and which copy of it is kept.
+
+    A copy in the row's own folder is named by its path below it: whatever tells of this is then the same wherever the
+    folder lies.
+    """
     if not splits.left_over.any():
         return []
     kept, why = _copies_kept(rows, splits, pairs)
-    named = _named(rows, splits, kept, roots)
+    folders = rows["folder"].to_numpy()
+    beside = folders[kept] == folders[splits.left_over]
+    both = (_named(rows, splits, kept, among) for among in (roots[:1], roots))
+    named = [short if near else whole for short, whole, near in zip(*both, beside, strict=True)]
     return [f"{OVERLAP}{reason} with {other}, which is kept" for other, reason in zip(named, why, strict=True)]
 
 

@@ -20,6 +20,8 @@ from trainables.indexing.content import read_content
 from trainables.indexing.decode import UnusableImageError, decode
 from trainables.prefetch import in_threads
 
+_ANEW = "run again: it is indexed anew; if this comes back, its size and time did not change: `touch` the file"
+
 
 class ImageFile(NamedTuple):
     """Where an image is, and the SHA-256 that its encoded bytes must have; all but the root from the manifest."""
@@ -91,7 +93,7 @@ def read_squares(file: ImageFile, preprocess: Preprocess) -> NDArray[np.uint8]:
     try:
         data = read_content(file.root, file.path, file.offset, file.bytes)
         if hashlib.sha256(data).hexdigest() != file.digest:
-            raise InputError("the file has changed since the folder was indexed", fix="run again: it is indexed anew")
+            raise InputError("the file has changed since the folder was indexed", fix=_ANEW)
         return preprocess(decode(data).image, file.digest)
     except InputError as error:
         raise error.at(where) from error

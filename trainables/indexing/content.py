@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainables.indexing.decode import UnusableImageError
-from trainables.indexing.tar import Archive
+from trainables.indexing.tar import Archive, read_at
 
 if TYPE_CHECKING:
     from trainables.indexing.arrow import ArrowTable
@@ -42,12 +42,9 @@ def read_content(root: Path, path: str, offset: int, size: int) -> bytes:
         UnusableImageError: the row or member is not there any more; the path leaves the folder; the image is larger
             than ``LARGEST_CONTENT``.
     """
-    if size > LARGEST_CONTENT:
-        raise UnusableImageError(f"{size} bytes: too large for an image")
     if offset < 0:
-        _refuse_climbing(path)
-        with open(f"{root}/{path}", "rb", buffering=0) as file:  # noqa: PTH123 (for every image)
-            return file.read()
+        return read_file(root, path, size)[0]
+    _refuse_large(size)
     held, status = _held(root, path)
     changed = (status.st_mtime_ns, status.st_size)
     if held.endswith(".arrow"):
@@ -56,6 +53,30 @@ def read_content(root: Path, path: str, offset: int, size: int) -> bytes:
     if len(data) < size:
         raise UnusableImageError(f"the archive {held} has changed: it ends before the image does")
     return data
+
+
+def read_file(root: Path, path: str, size: int) -> tuple[bytes, int]:
+    """The bytes of a file of its own, and when it was changed last, in nanoseconds since 1970.
+
+    Of a file that has grown beyond ``size``, one byte more, which shows it.
+
+    Raises:
+        OSError, UnusableImageError: as ``read_content``.
+    """
+    _refuse_large(size)
+    _refuse_climbing(path)
+    # As nearly all images are files of their own: few system calls, and the time is that of the very file read.
+    descriptor = os.open(f"{root}/{path}", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return read_at(descriptor, size + 1, 0), os.fstat(descriptor).st_mtime_ns
+    finally:
+        os.close(descriptor)
+
+
+def climbs(path: str, offset: int) -> bool:
+    """Whether a path leads out of the data folder; within an archive or table, dots are only a name."""
+    place = path if offset < 0 else _HOLDER.split(path, maxsplit=1)[0]
+    return place.startswith("/") or ".." in place.split("/")
 
 
 def holder(root: Path, path: str, offset: int) -> Path:
@@ -88,8 +109,13 @@ def _held(root: Path, path: str) -> tuple[str, os.stat_result]:
 
 
 def _refuse_climbing(path: str) -> None:
-    if path.startswith("/") or ".." in path.split("/"):
+    if climbs(path, -1):
         raise UnusableImageError("the path leaves the data folder")
+
+
+def _refuse_large(size: int) -> None:
+    if size > LARGEST_CONTENT:
+        raise UnusableImageError(f"{size} bytes: too large for an image")
 
 
 def _read_row(file: str, changed: tuple[int, int], column: str, row: int) -> bytes:

@@ -7,6 +7,7 @@ what is in the file               what becomes of it
 grey, 1 bit, palette              the same colours in RGB
 16 bits a channel                 scaled to 8, rounded (grey) or by the codec (colour)
 alpha                             dropped where opaque everywhere; else laid over white, as a page shows it
+one transparent colour            as alpha; of 16 bits a channel: ignored
 CMYK, YCbCr, HSV                  converted without a colour profile
 several frames                    the first
 an orientation tag                ignored: turning an image moves the grids that detectors look for
@@ -24,17 +25,31 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from trainables.indexing.jpeg import Tables, chroma_of, tables_of
 
-READER_VERSION = 1
+READER_VERSION = 2
 """Raised when the rule, or ``Preprocess``, gives other pixels: part of every image set's digest, so of every id."""
 
 LARGEST = 89_478_485
 """Pixels an image may have, Pillow's own limit; a file that claims more is not decoded."""
 
-_ORIENTATION_TAG = 0x0112
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")
+"""Formats that are read, whatever a file is called: those of ``IMAGE_TYPES``, and AVIF, which web sites serve under
+other names. Not all that Pillow knows: for an EPS file it would start Ghostscript, and an icon holds several images."""
+
+_TURNED_BACK = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+"""What undoes the turn that an orientation tag asks for."""
+
 _AS_THEY_ARE = {"1": "1 bit", "L": "grey", "P": "palette"}
 _WITH_ALPHA = {"LA", "La", "PA", "RGBA", "RGBa"}
 _OTHER_SPACES = {"CMYK", "YCbCr", "HSV"}
@@ -74,19 +89,25 @@ def decode(data: bytes) -> Decoded:
     """
     if not data:
         raise UnusableImageError("the file is empty (0 bytes)")
-    with _pillow_errors(), Image.open(io.BytesIO(data)) as file:
+    with _pillow_errors(), Image.open(io.BytesIO(data), formats=FORMATS) as file:
         if file.width * file.height > LARGEST:
             raise UnusableImageError(f"{file.width}x{file.height} pixels: too large, perhaps a decompression bomb")
         mode, format_ = file.mode, file.format or ""
         # Before the notes: reading the tags of a PNG file loads it, and then this is no longer known.
-        deep_colour = ";16" in _raw_mode(file) and not mode.startswith("I")
-        notes = [*_container_notes(file)]
+        deep = ";16" in _raw_mode(file)
+        tags = file.getexif()
+        notes, orientation = [*_container_notes(file)], tags.get(ExifTags.Base.Orientation)
+        of_tiff = ExifTags.IFD.Exif in tags
         file.load()
+        exif = bool(file.info.get("exif")) or "Raw profile type exif" in file.info or of_tiff
+        # Pillow would look for it among the 8-bit colours.
+        notes += ["transparent colour ignored"] if deep and file.info.pop("transparency", None) is not None else []
         rgb, note = _to_rgb(file)
-        exif = bool(file.info.get("exif")) or "Raw profile type exif" in file.info
+        if format_ == "TIFF" and orientation in _TURNED_BACK:  # of all formats, Pillow turns this one on loading
+            rgb = rgb.transpose(_TURNED_BACK[orientation])
         tables, chroma = tables_of(file), chroma_of(file)
     notes += [note] if note else []
-    notes += ["16 bits a channel to 8"] if deep_colour else []
+    notes += ["16 bits a channel to 8"] if deep and not mode.startswith("I") else []
     note = "; ".join(notes)
     return Decoded(image=rgb, mode=mode, format=format_, note=note, exif=exif, tables=tables, chroma=chroma)
 
@@ -112,7 +133,7 @@ def _container_notes(file: Image.Image) -> Iterator[str]:
     frames = getattr(file, "n_frames", 1)
     if frames > 1:
         yield f"first of {frames} frames"
-    if file.getexif().get(_ORIENTATION_TAG, 1) != 1:
+    if file.getexif().get(ExifTags.Base.Orientation, 1) != 1:
         yield "orientation tag ignored"
 
 

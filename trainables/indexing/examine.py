@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +15,7 @@ import xxhash
 from numpy.typing import NDArray
 from PIL import Image
 
-from trainables.indexing.content import holder, read_content
+from trainables.indexing.content import holder, read_content, read_file
 from trainables.indexing.decode import Decoded, UnusableImageError, decode
 from trainables.indexing.jpeg import quality
 from trainables.indexing.perceptual import perceptual_hash
@@ -96,10 +95,7 @@ def _read(root: Path, path: str, offset: int, size: int) -> tuple[bytes, int]:
     """An image's bytes, and when the file that holds them was changed last."""
     if offset >= 0:
         return read_content(root, path, offset, size), holder(root, path, offset).stat().st_mtime_ns
-    # A file of its own, as nearly all are: half the system calls, and size and time are those of the very file read.
-    # One byte more than it should have shows that it has grown.
-    with open(f"{root}/{path}", "rb", buffering=0) as file:  # noqa: PTH123 (a million times)
-        return file.read(size + 1), os.fstat(file.fileno()).st_mtime_ns
+    return read_file(root, path, size)
 
 
 def _facts(digest: str, decoded: Decoded) -> Facts:

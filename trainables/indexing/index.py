@@ -21,6 +21,7 @@ from filelock import FileLock
 
 from trainables.contract import Config
 from trainables.errors import InputError
+from trainables.indexing.content import climbs
 from trainables.indexing.examining import Examine, Progress, Save, examine_all, examine_in_threads
 from trainables.indexing.found import Found
 from trainables.indexing.kept import FACTS, FOUND, INDEX, KEY, READ, Kept, rows_to_batch
@@ -82,7 +83,7 @@ def found_table(images: Iterable[Found], root: Path) -> pa.Table:
     """What a layout says, one row an image, ordered by path.
 
     Raises:
-        InputError: there are no images; a path comes twice, or is not Unicode.
+        InputError: there are no images; a path comes twice, is not Unicode, or leads out of the folder.
     """
     images, batches = iter(images), []
     while chunk := list(islice(images, _CHUNK)):
@@ -94,11 +95,20 @@ def found_table(images: Iterable[Found], root: Path) -> pa.Table:
     if not batches:
         raise InputError("there are no images in this folder", where=str(root), fix="put images there")
     table = pa.Table.from_batches(batches).sort_by("path").combine_chunks()
+    _refuse_climbing(table, root)
     repeated = pc.equal(table["path"][1:], table["path"][:-1])
     if pc.any(repeated).as_py():
         twice = table["path"][1:].filter(repeated)[0].as_py()
         raise InputError("the layout gives one path twice", where=str(root), value=twice, fix="remove one of them")
     return table
+
+
+def _refuse_climbing(table: pa.Table, root: Path) -> None:
+    suspect = table.filter(pc.match_substring_regex(table["path"], r"^/|(^|/)\.\.(/|$)"))
+    for path, offset in zip(suspect["path"].to_pylist(), suspect["offset"].to_pylist(), strict=True):
+        if climbs(path, offset):
+            fix = "the layout must give paths below the folder, without `..`"
+            raise InputError("a path leads out of the data folder", where=str(root), value=path, fix=fix)
 
 
 def index_found(

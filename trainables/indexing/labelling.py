@@ -22,10 +22,11 @@ _TRUTH = {"true": "1", "false": "0"}
 _OTHER_BIT = {"0": "1", "1": "0"}
 _MEANS_REAL = frozenset({"real", "0_real", "nature", "authentic", "genuine", "pristine"})
 _MEANS_FAKE = frozenset({"fake", "1_fake", "ai", "generated", "synthetic"})
-_PARTS: Mapping[str, str] = {
-    **{part: part for part in (*PARTS, *(split.value for split in Split))},
+_PUBLISHED: Mapping[str, str] = {
+    **{part: part for part in PARTS},
     **{"training": "train", "valid": "val", "validation": "val", "dev": "val", "testing": "test"},
 }
+_PARTS: Mapping[str, str] = {**{split.value: split.value for split in Split}, **_PUBLISHED}
 
 
 class Labelled(Config):
@@ -109,6 +110,14 @@ def plain(written: object) -> str:
 def part_of(name: str) -> str:
     """The part that a split's name means: ``validation`` is val; blank if it means none."""
     return _PARTS.get(name.strip().casefold(), "")
+
+
+def published_part_of(name: str) -> str:
+    """The part that a file's or folder's name means: as ``part_of``, but no split of ours.
+
+    Who calls a shard ``few-000.tar`` need know nothing of our splits; who writes ``few`` as an image's split does.
+    """
+    return _PUBLISHED.get(name.strip().casefold(), "")
 
 
 def labelled_image(

@@ -69,7 +69,18 @@ class Archive:
 
     def read(self, offset: int, size: int) -> bytes:
         """The bytes from there on; fewer than asked for at the end of the file."""
-        return os.pread(self._descriptor, size, offset)
+        return read_at(self._descriptor, size, offset)
+
+
+def read_at(descriptor: int, size: int, offset: int) -> bytes:
+    """The bytes of an open file from there on; fewer than asked for at its end only.
+
+    One call of the system may give fewer, for example on network disks.
+    """
+    data = os.pread(descriptor, size, offset)
+    while data and len(data) < size and (more := os.pread(descriptor, size - len(data), offset + len(data))):
+        data += more
+    return data
 
 
 def _name(member: tarfile.TarInfo) -> str:

@@ -50,8 +50,8 @@ def scan_tree(root: Path, place_of: PlaceOf, *, tree: str, group_of: GroupOf | N
         tree: how the layout looks, in one line, for the messages.
 
     Raises:
-        InputError: as ``walk``; there are no images, or none in a folder of a generator or class; images lie elsewhere;
-            a source of real images and a generator have one name.
+        InputError: as ``walk``; there are no images, or none in a folder of a generator or class, or the folder is
+            another's, through a link; images lie elsewhere; a source of real images and a generator have one name.
     """
     checks = _Checks(root, tree)
     for folder in walk(root):
@@ -73,6 +73,7 @@ class _Checks:
         self.root, self.tree = root, tree
         self.labels: dict[str, int] = {}
         self.empty: dict[str, str] = {}
+        self.linked: dict[str, Folder] = {}
         self.outside, self.first = 0, ""
 
     def see(self, folder: Folder, place: Place | None) -> None:
@@ -85,14 +86,21 @@ class _Checks:
                 problem = "a real source and a fake generator have one name"
                 fix = "rename one: the name says which images are meant"
                 raise InputError(problem, where=str(self.root), value=place.generator, fix=fix)
+        elif folder.same_as is not None:
+            self.linked.setdefault(place.generator, folder)
         elif not folder.folders:
             self.empty.setdefault(place.generator, folder.path)
 
     def finish(self) -> None:
         expected = f"this layout is {self.tree}"
-        for generator, folder in self.empty.items():
+        for generator, folder in self.linked.items():
             if generator not in self.labels:
-                where = str(self.root / folder)
+                where = str(self.root / folder.path)
+                fix = "an image counts once: remove the link, or copy the folder"
+                raise InputError("two folders are one, through a link", where=where, value=folder.same_as, fix=fix)
+        for generator, path in self.empty.items():
+            if generator not in self.labels:
+                where = str(self.root / path)
                 raise InputError("no images in this folder", where=where, fix="add images, or remove it")
         if self.outside:
             problem = f"{self.outside} images lie outside the folders of the layout"

@@ -39,12 +39,15 @@ class Folder:
         path: below the root, with forward slashes; blank for the root itself.
         images: names of its image files, in order.
         folders: how many folders it has, links to folders counted.
+        same_as: for a link to a folder that has come already: that folder's path. Its images count there, so this one
+            has none, and no folders. None for any other folder.
     """
 
     root: str
     path: str
     images: list[str]
     folders: int
+    same_as: str | None = None
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -74,19 +77,22 @@ def walk(root: Path) -> Iterator[Folder]:
     Raises:
         InputError: the root or a folder cannot be read; the name of a folder or image is not UTF-8.
     """
-    seen: set[tuple[int, int]] = set()
+    seen: dict[tuple[int, int], str] = {}
     waiting, linked = [""], deque[str]()
     while waiting or linked:
         path = waiting.pop() if waiting else linked.popleft()
         place = f"{root}/{path}" if path else str(root)
         try:
             status = os.stat(place)  # noqa: PTH116
-            if (status.st_dev, status.st_ino) in seen:
+            before = seen.get((status.st_dev, status.st_ino))
+            if before is not None:
+                if before and not path.startswith(f"{before}/"):  # else a loop
+                    yield Folder(str(root), path, [], 0, same_as=before)
                 continue
             images, folders, links = _names(place)
         except OSError as error:
             raise InputError("this folder cannot be read", where=place, value=error.strerror) from error
-        seen.add((status.st_dev, status.st_ino))
+        seen[status.st_dev, status.st_ino] = path
         prefix = f"{path}/" if path else ""
         waiting += [prefix + name for name in reversed(folders)]
         linked += [prefix + name for name in links]
@@ -145,13 +151,19 @@ def glance(root: Path, depth: int) -> Iterator[tuple[str, ...]]:
     while waiting and opened < _GLANCE_FOLDERS:
         parts = waiting.popleft()
         opened += 1
-        below = [(*parts, name) for name in _folder_names(Path(root, *parts))]
+        below = [(*parts, name) for name in folder_names(Path(root, *parts), _GLANCE_ENTRIES)]
         yield from below
         waiting += below if len(parts) + 1 < depth else []
 
 
-def _folder_names(place: Path) -> list[str]:
+def folder_names(place: Path, most: int | None = None) -> list[str]:
+    """Names of a folder's folders and links to folders, in order, hidden ones left out; none if it cannot be read.
+
+    Args:
+        place: the folder.
+        most: how many entries are looked at; all if not given.
+    """
     names: list[str] = []
     with suppress(OSError), os.scandir(place) as entries:
-        names = [e.name for e in islice(entries, _GLANCE_ENTRIES) if not e.name.startswith(".") and e.is_dir()]
+        names = [e.name for e in islice(entries, most) if not e.name.startswith(".") and e.is_dir()]
     return sorted(names)

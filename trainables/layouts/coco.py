@@ -22,7 +22,7 @@ from trainables.contract import FAKE, REAL
 from trainables.contract import Config as MemberConfig
 from trainables.indexing.found import Found
 from trainables.indexing.tree import PHOTOGRAPHS, Place, is_bare, refuse_photographs, scan_tree
-from trainables.indexing.walk import glance, walk
+from trainables.indexing.walk import folder_names, glance, walk
 
 SOURCE = "coco"
 _OWN = re.compile(r"(ms)?coco[-_]?(train|val|test)?[-_]?(2014|2017)?|(train|val|test|unlabeled)(2014|2015|2017)")
@@ -65,7 +65,7 @@ def scan(config: Config, root: Path) -> Iterator[Found]:
         refuse_photographs(folders[0], root, "real")
         return Place(FAKE, folders[0], source=SOURCE)
 
-    photographs = {number for (top,) in glance(root, 1) if is_real(top) for number in _photographs(root / top)}
+    photographs = {number for top in folder_names(root) if is_real(top) for number in _photographs(root / top)}
 
     def group_of(folder: str, place: Place, name: str) -> str:
         del folder, place

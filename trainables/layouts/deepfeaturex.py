@@ -15,7 +15,6 @@ Images that it does not list are of no part. Without the table a study can divid
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from trainables.contract import FAKE, REAL
 from trainables.contract import Config as MemberConfig
 from trainables.errors import InputError
 from trainables.indexing.found import Found
+from trainables.indexing.rows import column_names, read_rows
 from trainables.indexing.tree import Place, scan_tree
 
 FAMILIES = {"dm_generated": (FAKE, "dm"), "gan_generated": (FAKE, "gan"), "real": (REAL, "real")}
@@ -50,8 +50,8 @@ def scan(config: Config, root: Path) -> Iterator[Found]:
     """Every image, with its family, and its part if the table lists it.
 
     Raises:
-        InputError: as ``scan_tree``; the table has other columns or labels, contradicts itself, or lists no image that
-            is here.
+        InputError: as ``scan_tree`` and ``read_rows``; the table has other columns or labels, contradicts itself, or
+            lists no image that is here.
     """
     file = next((file for file in (root / TABLE, root.absolute().parent / TABLE) if file.is_file()), None)
     parts = _parts(file) if file and config.guidance else {}
@@ -75,18 +75,17 @@ def _place(folders: tuple[str, ...]) -> Place | None:
 def _parts(file: Path) -> Mapping[str, str]:
     """The part of each image, by its path below the folder of the three families."""
     parts: dict[str, str] = {}
-    with file.open(newline="", encoding="utf-8-sig") as lines:
-        rows = csv.DictReader(lines)
-        if not {"label", "image_path"} <= set(rows.fieldnames or ()):
-            fix = "its columns are label,image_path,model"
-            raise InputError("not a guidance table", where=str(file), value=rows.fieldnames, fix=fix)
-        for row in rows:
-            path, label = _here(row["image_path"] or ""), row["label"]
-            if label not in _PARTS:
-                fix = "0 is for base models, 1 for their fusion, 2 for the test"
-                raise InputError("unknown label", where=f"{file}: line {rows.line_num}", value=label, fix=fix)
-            if parts.setdefault(path, _PARTS[label]) != _PARTS[label]:
-                raise InputError("an image is listed with two labels", where=str(file), value=row["image_path"])
+    names = column_names(file)
+    if not {"label", "image_path"} <= set(names):
+        fix = "its columns are label,image_path,model"
+        raise InputError("not a guidance table", where=str(file), value=names, fix=fix)
+    for line, row in read_rows(file, ["label", "image_path"]):
+        path, label = _here(str(row["image_path"])), str(row["label"])
+        if label not in _PARTS:
+            fix = "0 is for base models, 1 for their fusion, 2 for the test"
+            raise InputError("unknown label", where=f"{file}: {line}", value=label, fix=fix)
+        if parts.setdefault(path, _PARTS[label]) != _PARTS[label]:
+            raise InputError("an image is listed with two labels", where=str(file), value=row["image_path"])
     return parts
 
 

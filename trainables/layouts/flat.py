@@ -28,10 +28,12 @@ from trainables.contract import FAKE, REAL
 from trainables.contract import Config as MemberConfig
 from trainables.errors import InputError
 from trainables.indexing.found import Found
+from trainables.indexing.rows import column_names, read_rows
 from trainables.indexing.tree import Place, scan_tree
 from trainables.indexing.walk import glance
 
 TABLE = "metadata.parquet"
+_COLUMNS = ("image_name", "prompt")
 _PART = re.compile(r"part-\d{6}")
 _ABOVE_PARTS = re.compile(r"images|diffusiondb-large-part-\d")
 
@@ -100,16 +102,11 @@ class _Prompts:
 
     @cached_property
     def _of_all(self) -> Mapping[str, str]:
-        from pyarrow import parquet
-
         file = self.root / TABLE
         if not _has_prompts(file):
             return {}
-        groups: dict[str, str] = {}
-        for batch in parquet.ParquetFile(file).iter_batches(columns=["image_name", "prompt"]):
-            names, prompts = (column.to_pylist() for column in batch.columns)
-            groups.update((name, _group(prompt or "")) for name, prompt in zip(names, prompts, strict=True))
-        return groups
+        rows = read_rows(file, _COLUMNS)
+        return {str(row["image_name"]): _group(str(row["prompt"] or "")) for _, row in rows}
 
 
 def _group(prompt: str) -> str:
@@ -120,11 +117,7 @@ def _group(prompt: str) -> str:
 
 def _has_prompts(file: Path) -> bool:
     """Whether a file is DiffusionDB's table, by its columns."""
-    if not file.is_file():
-        return False
-    from pyarrow import ArrowException, parquet
-
     try:
-        return {"image_name", "prompt"} <= set(parquet.read_schema(file).names)
-    except (OSError, ArrowException):
+        return file.is_file() and set(_COLUMNS) <= set(column_names(file))
+    except InputError:
         return False

@@ -24,7 +24,7 @@ from trainables.contract import FAKE, REAL
 from trainables.contract import Config as MemberConfig
 from trainables.indexing.found import PARTS, Found
 from trainables.indexing.tree import Place, scan_tree, with_own_reals
-from trainables.indexing.walk import glance
+from trainables.indexing.walk import folder_names, glance
 
 LABELS = {"0_real": REAL, "1_fake": FAKE}
 _TREE = "<generator>/[<category>/]{0_real,1_fake}/…, under train, val or test, or not"
@@ -83,4 +83,6 @@ def _read(folders: tuple[str, ...]) -> tuple[str, str, int] | None:
 def _has_fakes(root: Path, generator: str) -> bool:
     """Whether a generator's folder, in any part, has a folder of fakes."""
     tops = [root / part / generator for part in ("", *PARTS)]
-    return any(folders[-1] == "1_fake" for top in tops for folders in glance(top, 2))
+    return any(
+        (top / "1_fake").is_dir() or any((top / name / "1_fake").is_dir() for name in folder_names(top)) for top in tops
+    )

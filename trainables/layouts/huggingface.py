@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainables.errors import InputError, nearest
 from trainables.indexing.found import Found
-from trainables.indexing.labelling import Labelled, Polarity, labelled_image, part_of, plain
+from trainables.indexing.labelling import Labelled, Polarity, labelled_image, plain, published_part_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -80,7 +80,7 @@ def _parts(root: Path) -> Iterator[tuple[Path, str]]:
         return
     names = _json(whole).get("splits")
     for name in names if isinstance(names, list) else []:
-        yield root / _plain_name(name, whole), part_of(name)
+        yield root / _plain_name(name, whole), published_part_of(name)
 
 
 def _tables(folder: Path) -> Iterator[Path]:

@@ -24,7 +24,7 @@ from typing import Any
 
 from trainables.errors import InputError
 from trainables.indexing.found import PARTS, Found
-from trainables.indexing.labelling import Labelled, Polarity, labelled_image, part_of
+from trainables.indexing.labelling import Labelled, Polarity, labelled_image, published_part_of
 from trainables.indexing.tar import Archive, Member, members
 from trainables.indexing.walk import is_image, walk
 
@@ -88,6 +88,8 @@ def scan(config: Config, root: Path) -> Iterator[Found]:
 def _shards(root: Path) -> Iterator[Path]:
     """Archives at any depth, in an order that depends on names only."""
     for folder in walk(root):
+        if folder.same_as is not None:
+            continue
         for file in sorted((root / folder.path).iterdir()):
             if _COMPRESSED.fullmatch(file.name):
                 fix = "decompress it: single images cannot be read from a compressed archive"
@@ -194,8 +196,8 @@ def _text(notes: Archive, member: Member) -> str:
 
 def _part(place: Path) -> str:
     """``val/0.tar``, ``val-000000.tar`` and ``a/validation_3.tar`` are of part val."""
-    folders = [part for name in place.parts[:-1] if (part := part_of(name))]
+    folders = [part for name in place.parts[:-1] if (part := published_part_of(name))]
     if folders:
         return folders[-1]
     word = re.match(r"[A-Za-z]+", place.name)
-    return part_of(word[0]) if word else ""
+    return published_part_of(word[0]) if word else ""

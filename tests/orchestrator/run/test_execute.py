@@ -1,17 +1,20 @@
-"""One job in this process: what becomes of a cell that runs out of memory."""
+"""One job in this process: what becomes of a cell that runs out of memory, and what an audit leaves behind."""
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 import torch
 
-from orchestrator.plan.cells import Stage
+from orchestrator.plan.cells import Cell, Stage, Tags
 from orchestrator.plan.jobs import Job
 from orchestrator.run import execute as module
 from orchestrator.run.execute import MOST_PARTS, execute
 from orchestrator.run.place import Place
 from orchestrator.store.records import Status
+from orchestrator.store.tables import ROWS_FILE
 from tests.orchestrator.run.made_up import cell
+from tests.trainables.auditing.biased import manifest_of, write_biased
 from trainables.context import LocalContext
 from trainables.contract import Outcome
 from trainables.data.preprocess import Preprocess
@@ -62,3 +65,17 @@ def test_a_bug_is_not_tried_again(place, monkeypatch):
 def test_one_of_several_workers_does_not_start_over_alone(place, monkeypatch):
     record, tried = run(place, monkeypatch, fits_in=2, world_size=2)
     assert (record.status, tried) == (Status.FAILED, [1])
+
+
+def test_an_audit_decodes_no_set_into_the_cache(tmp_path):
+    image = Preprocess(size=32)
+    place = Place(storage=tmp_path, index=tmp_path / "index.parquet", cache=tmp_path / "cache", image=image)
+    manifest_of(write_biased(tmp_path / "images", 22), image).save(place.index)
+    tags = Tags(detector="", source="", target="", adaptation="", seed=0)
+    audit = Cell(stage=Stage.AUDIT, method="shortcut", params={"against": {"gan": ["camera"]}}, tags=tags)
+    context = LocalContext(folder=place.folder(audit.id))
+    (record,) = execute(Job((audit,), frozenset()), place, lambda _: context)
+    assert record.status is Status.DONE
+    assert record.metrics["shortcut_auroc/gan"] > 0.5
+    assert not place.cache.exists()
+    assert {"image", "group", "score"} < set(pd.read_parquet(context.folder / ROWS_FILE))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,7 +37,7 @@ def test_every_round_takes_its_counts_of_every_class(
     config = Config(rounds=4, source=of_source, target=of_target)
     local = context(tmp_path)
     seen = predict(trained, data.target.pixels, local)
-    kept, moved = select(config, number, trained, data, seen, local)
+    kept, moved = select(config, number, trained, data, seen, local, 0)
     assert (len(kept), len(moved)) == counts(number, 4, len(data.source_train), len(data.target))
     assert len(set(kept)) == len(kept)
     assert len(set(moved)) == len(moved)
@@ -49,7 +51,7 @@ def test_the_surest_come_first_and_the_nearest_stay_longest(
 ) -> None:
     local = context(tmp_path)
     seen = predict(trained, data.target.pixels, local)
-    kept, moved = select(Config(rounds=4), 2, trained, data, seen, local)
+    kept, moved = select(Config(rounds=4), 2, trained, data, seen, local, 0)
     features = predict(trained, data.source_train.pixels, local).features.astype(float)
     labels = data.source_train.labels
     for label in (0, 1):
@@ -65,10 +67,27 @@ def test_the_surest_come_first_and_the_nearest_stay_longest(
 def test_random_choices_follow_the_seed(trained: Detector, data: AdaptationData, tmp_path: Path) -> None:
     seen = predict(trained, data.target.pixels, context(tmp_path))
     config = Config(rounds=2, source="random", target="random")
-    chosen = [select(config, 1, trained, data, seen, context(tmp_path, seed)) for seed in (0, 0, 1)]
+    chosen = [select(config, 1, trained, data, seen, context(tmp_path), seed) for seed in (0, 0, 1)]
     for one, same, other in zip(*chosen, strict=True):
         assert one.tolist() == same.tolist()
         assert one.tolist() != other.tolist()
+
+
+def test_a_random_image_that_was_given_up_does_not_come_back(
+    trained: Detector, data: AdaptationData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[set[int]] = []
+
+    def watched(*given: Any) -> Any:
+        chosen = select(*given)
+        kept.append(set(chosen[0].tolist()))
+        return chosen
+
+    monkeypatch.setattr(auxselftrain, "select", watched)
+    config = Config(rounds=4, source="random", recipe=QUICK.model_copy(update={"epochs": 1}))
+    auxselftrain.adapt(config, trained, data, context(tmp_path))
+    assert len(kept) == 4
+    assert all(later < earlier for earlier, later in pairwise(kept))
 
 
 def test_the_curves_tell_the_exchange(trained: Detector, data: AdaptationData, tmp_path: Path) -> None:

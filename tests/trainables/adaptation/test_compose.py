@@ -57,7 +57,7 @@ def test_the_source_projects_combinations_train(
     outcome = _run(kinds, trained, data, tmp_path)
     expected = set().union(*(FIGURES[kind] for kind in kinds.split("+")))
     source = {name for name in outcome.metrics if name.startswith("source_")}
-    assert set(outcome.metrics) == expected | source | {"epoch"}
+    assert set(outcome.metrics) == expected | source | {"epoch", "predicted_prior"}
     assert not torch.equal(state(trained), before)
     assert np.isfinite(score(trained, target.pixels)).all()
 

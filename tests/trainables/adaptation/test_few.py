@@ -21,8 +21,8 @@ from trainables.blocks import block, blocks
 from trainables.contract import AdaptationData, Images
 from trainables.detector import Detector
 from trainables.errors import InputError
-from trainables.few import drawn
-from trainables.probe import last_linear
+from trainables.few import _cycled, drawn
+from trainables.probe import STRENGTHS, _strength, last_linear
 from trainables.recipe import Recipe
 from trainables.score import infer, log_odds, score
 
@@ -121,6 +121,16 @@ def test_labels_of_images_that_are_not_drawn_do_not_matter(
     assert not _changed(*detectors)
 
 
+@pytest.mark.parametrize(("steps", "batch", "count"), [(1, 8, 24), (2, 7, 28), (5, 8, 40)])
+def test_every_image_is_trained_on_however_few_the_steps(
+    steps: int, batch: int, count: int, few: AdaptationData
+) -> None:
+    assert few.few is not None
+    stream = _cycled([few.few.take(np.arange(20)), few.few.take(np.arange(20, 24))], steps, batch)
+    assert len(stream) == len(stream.pixels) == count
+    assert set(stream.ids) == set(few.few.ids)
+
+
 # What is trained
 
 
@@ -177,6 +187,12 @@ def test_nothing_but_normalisation_to_train_is_refused(few: AdaptationData, tmp_
     assert list(blocks(detector)) == ["norm", "head"]
     with pytest.raises(InputError, match="normalisation"):
         surgical.adapt(surgical.Config(block="norm", batch_statistics=False), detector, few, context(tmp_path))
+
+
+def test_where_it_would_do_nothing_batch_statistics_is_no_parameter() -> None:
+    with pytest.raises(ValueError, match="batch_statistics"):
+        lora.Config.model_validate({"batch_statistics": False})
+    assert not surgical.Config.model_validate({"batch_statistics": False}).batch_statistics
 
 
 def test_the_labels_of_the_few_are_what_is_learnt(
@@ -265,6 +281,19 @@ def test_the_probe_is_the_logistic_regression_of_sklearn(
     model.fit(scaler.transform(features), images.labels)
     expected = model.decision_function(scaler.transform(of_target))
     np.testing.assert_allclose(log_odds(trained, target.pixels), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_squares_of_an_image_are_in_one_fold() -> None:
+    """The labels are chance, the squares of an image alike: a square in another fold would give its image's label away.
+
+    Without that nothing can be learnt, and the strongest penalty is best.
+    """
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(40, 30)).repeat(4, axis=0) + rng.normal(0, 0.01, size=(160, 30))
+    fake = rng.permutation(np.arange(40) % 2).repeat(4)
+    digests = [f"image{number}" for number in range(40) for _ in range(4)]
+    assert _strength(features, fake, digests, 0)[0] == min(STRENGTHS)
+    assert _strength(features, fake, [f"{n}" for n in range(160)], 0)[0] > 1
 
 
 def test_the_probe_changes_the_last_layer_alone(

@@ -11,7 +11,7 @@ from torch import nn
 
 from tests.trainables.adaptation.steps import ONE_STEP, few_images, gradients, step_of
 from tests.trainables.toy import QUICK, context, toy_detector
-from trainables.adaptation import fgda, jreg
+from trainables.adaptation import daln, fgda, jreg, mcd
 from trainables.contract import AdaptationData
 from trainables.detector import Detector
 from trainables.gradients import classify_as_constant, feature_gradients
@@ -86,7 +86,7 @@ def test_the_extractors_gradient_is_of_second_order(trained: Detector, data: Ada
     term = found.terms["fgda"](step)
     torch.testing.assert_close(term, plain)
     assert "gradient_discriminator_accuracy" in step.figures
-    strength = 0.5 * (2 / (1 + torch.exp(torch.tensor(-5.0))) - 1)
+    strength = 2 / (1 + torch.exp(torch.tensor(-2.5))) - 1  # the authors' .5 halves the speed, not the end
     torch.testing.assert_close(gradients(term, trained.body), -strength * gradients(plain, trained.body))
     constant = discriminator(torch.cat(of_features).detach()).sum()
     assert not gradients(constant, trained.body).any()
@@ -95,11 +95,20 @@ def test_the_extractors_gradient_is_of_second_order(trained: Detector, data: Ada
 def test_fgda_has_the_jacobian_inside_where_asked(trained: Detector, data: AdaptationData, tmp_path: Path) -> None:
     both = _fgda(trained, data, tmp_path, jacobian=0.1)
     alone = _fgda(trained, data, tmp_path, weight=0, jacobian=0.1)
-    assert set(both.terms) == {"fgda", "jacobian"}
-    assert set(alone.terms) == {"jacobian"}
+    assert set(both.terms) == {"fgda", "fgda_jacobian"}
+    assert set(alone.terms) == {"fgda_jacobian"}
     assert not alone.modules
     outcome = fgda.adapt(fgda.Config(jacobian=0.1, recipe=ONE_STEP), trained, few_images(data), context(tmp_path))
-    assert {"fgda", "jacobian", "gradient_discriminator_accuracy"} <= set(outcome.metrics)
+    assert {"fgda", "fgda_jacobian", "gradient_discriminator_accuracy"} <= set(outcome.metrics)
+
+
+def test_fgdas_jacobian_does_not_get_into_the_way_of_jregs(
+    trained: Detector, data: AdaptationData, tmp_path: Path
+) -> None:
+    other = jreg.objective(jreg.Config(), trained, data, context(tmp_path))
+    assert other is not None
+    both = _fgda(trained, data, tmp_path, jacobian=0.1).joined(other)
+    assert set(both.terms) == {"fgda", "fgda_jacobian", "jacobian"}
 
 
 def test_fgdas_pseudo_labels_can_be_the_nearest_centroids(
@@ -110,7 +119,7 @@ def test_fgdas_pseudo_labels_can_be_the_nearest_centroids(
     told = find(trained, 0)
     predicted = predict(trained, data.target.pixels, context(tmp_path))
     labels = centroid_labels(predicted.features, predicted.probs)
-    assert told == {"pseudo_fake": (labels > 0).mean(), "pseudo_agreement": (labels == predicted.labels).mean()}
+    assert told == {"clustered_fake": (labels > 0).mean(), "clustered_agreement": (labels == predicted.labels).mean()}
     step = step_of(trained, data)
     source = feature_gradients(trained, step.features, step.labels)
     target = feature_gradients(trained, step.target_features, torch.from_numpy(labels[:16]))
@@ -120,7 +129,23 @@ def test_fgdas_pseudo_labels_can_be_the_nearest_centroids(
     torch.testing.assert_close(found.terms["fgda"](step), expected)
     config = fgda.Config(pseudo_labels="clustered", recipe=ONE_STEP)
     outcome = fgda.adapt(config, trained, few_images(data), context(tmp_path / "fit"))
-    assert {"pseudo_fake", "pseudo_agreement"} <= set(outcome.metrics)
+    assert {"clustered_fake", "clustered_agreement"} <= set(outcome.metrics)
+
+
+@pytest.mark.parametrize(
+    ("member", "parameters", "term"),
+    [(jreg, {}, "jacobian"), (fgda, {"jacobian": 0.1}, "fgda_jacobian"), (daln, {}, "daln"), (mcd, {}, "mcd")],
+)
+def test_classifying_the_features_again_does_not_move_the_heads_statistics(
+    member: Any, parameters: dict[str, float], term: str, trained: Detector, data: AdaptationData, tmp_path: Path
+) -> None:
+    trained.head = nn.Sequential(nn.BatchNorm1d(trained.feature_dim), trained.head)
+    found = member.objective(member.Config(**parameters), trained, data, context(tmp_path))
+    step = step_of(trained, data)
+    heads = [trained.head, *(part for name, part in found.modules.items() if name == "second_classifier")]
+    before = [buffer.clone() for head in heads for buffer in head.buffers()]
+    found.terms[term](step)
+    assert all(torch.equal(a, b) for a, b in zip(before, [b for h in heads for b in h.buffers()], strict=True))
 
 
 def test_jregs_term_is_the_weighted_jacobian_of_a_linear_classifier(

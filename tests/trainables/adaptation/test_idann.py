@@ -14,9 +14,9 @@ import pytest
 import torch
 from torch import nn
 
-from tests.trainables.toy import QUICK, context, toy_detector, toy_images
+from tests.trainables.toy import QUICK, context, toy_images
 from trainables.adaptation import idann
-from trainables.adaptation.idann import POOL, Config, renew
+from trainables.adaptation.idann import POOL, Config
 from trainables.composing import Part
 from trainables.context import LocalContext
 from trainables.contract import AdaptationData
@@ -57,6 +57,9 @@ def test_the_pool_shrinks_to_nothing_by_quota_and_labels_stay(
     assert (states[-1] != POOL).all()
     pools = [row["pool"] for row in outcome.curves]
     assert pools == [(state == POOL).sum() for state in states[:-1]]
+    assert [row["moved_fake"] for row in outcome.curves[1:]] == [
+        (s == 1).sum() / (s != POOL).sum() for s in states[1:-1]
+    ]
     assert outcome.metrics["pseudo_labels"] == len(data.target)
     assert outcome.metrics["pseudo_fake"] == states[-1].mean()
     assert 0 <= outcome.metrics["predicted_prior"] <= 1
@@ -112,27 +115,11 @@ def test_the_last_training_reads_the_target_alone(
     assert len({weight.sum().item() for _, weight in results.values()}) == 3
 
 
-def test_fresh_weights_depend_on_the_seed_alone(trained: Detector) -> None:
-    other = toy_detector(seed=5)
-    filters = trained.front[0].weight.clone()
-    trained.shift += 2.0
-    first = other.state_dict()
-    assert not torch.equal(first["head.weight"], trained.head.weight)
-    for detector in (trained, other):
-        renew(detector, seed=3)
-    for name, value in trained.state_dict().items():
-        assert torch.equal(value, other.state_dict()[name]), name
-    assert torch.equal(filters, trained.front[0].weight)
-    assert trained.shift == 0
-    renew(other, seed=4)
-    assert not torch.equal(other.head.weight, trained.head.weight)
-
-
 def test_a_layer_that_cannot_be_made_anew_is_told_before_anything_is_trained(
     trained: Detector, data: AdaptationData, tmp_path: Path
 ) -> None:
     trained.body.register_parameter("token", nn.Parameter(torch.zeros(3)))
-    with pytest.raises(InputError, match=r"fresh.*`body`, a Sequential") as told:
+    with pytest.raises(InputError, match=r"`body`, a Sequential, cannot be given new random weights") as told:
         idann.adapt(Config(final="fresh", recipe=ONE), trained, data, context(tmp_path))
     assert "final: continue" in str(told.value)
 
@@ -146,6 +133,15 @@ def test_it_goes_over_any_composition_that_goes_together() -> None:
     assert Config.model_validate(config.model_dump(mode="json")) == config
     with pytest.raises(ValueError, match="rada reads the entropy of a domain discriminator, and daln has none"):
         Config.model_validate({"base": "rada", "with": ["daln"]})
+
+
+def test_pseudo_labels_of_a_part_are_told_apart_from_those_moved(
+    trained: Detector, data: AdaptationData, tmp_path: Path
+) -> None:
+    base = {"kind": "fgda", "pseudo_labels": "clustered"}
+    config = Config.model_validate({"base": base, "share": 1, "final": "none"}).model_copy(update={"recipe": ONE})
+    outcome = idann.adapt(config, trained, data, context(tmp_path))
+    assert {"clustered_fake", "moved_fake"} <= set(outcome.curves[0])
 
 
 def test_methods_of_weight_0_leave_self_training_alone(

@@ -65,7 +65,7 @@ def test_labels_that_all_say_the_same_are_told(
     config = Config(rounds=1, balanced=False, share=1.0, prior=None, recipe=QUICK)
     outcome = pseudo_label.adapt(config, trained, data, context(tmp_path))
     assert outcome.metrics["pseudo_one_sided"] == 1
-    assert outcome.metrics["pseudo_fake"] == outcome.metrics["called_fake"] == 0
+    assert outcome.metrics["pseudo_fake"] == outcome.metrics["predicted_prior_before"] == 0
     assert outcome.metrics["pseudo_labels"] == len(target) / 2  # the quota of the one class
     assert outcome.metrics["predicted_prior"] == (score(trained, target.pixels) > 0.5).mean()
 
@@ -87,3 +87,4 @@ def test_fakes_that_are_confidently_called_real_are_found_by_their_rank(
     assert accuracy(adapted) > 0.9
     assert [row["round"] for row in outcome.curves] == [1, 1, 1, 2, 2, 2]
     assert all(row["pseudo_fake"] == 0.5 for row in outcome.curves)
+    assert outcome.curves[0]["predicted_prior_before"] == (score(before, target.pixels) > 0.5).mean() < 0.2

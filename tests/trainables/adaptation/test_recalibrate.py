@@ -17,8 +17,8 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from tests.trainables.toy import context, toy_images
-from trainables.adaptation.recalibrate import Config, adapt, threshold
-from trainables.calibration import platt, temperature
+from trainables.adaptation.recalibrate import Config, adapt
+from trainables.calibration import platt, temperature, threshold
 from trainables.contract import AdaptationData, Images
 from trainables.detector import Detector
 from trainables.errors import InputError
@@ -36,7 +36,7 @@ def test_the_stated_share_of_the_target_is_called_fake(
     outcome = adapt(Config(prior=prior), trained, data, context(tmp_path))
     after = score(trained, target.pixels)
     assert (after > 0.5).mean() == pytest.approx(prior, abs=1.5 / len(target))
-    assert outcome.metrics["called_fake_after"] == pytest.approx(prior, abs=1.5 / len(target))
+    assert outcome.metrics["predicted_prior"] == pytest.approx(prior, abs=1.5 / len(target))
     np.testing.assert_allclose(
         log_odds(trained, target.pixels), before - outcome.metrics["threshold_log_odds"], atol=1e-4
     )
@@ -168,4 +168,4 @@ def test_a_temperature_leaves_the_decisions_as_they_were(
     np.testing.assert_allclose(
         log_odds(trained, target.pixels), before / outcome.metrics["temperature"], rtol=1e-4, atol=1e-5
     )
-    assert outcome.metrics["called_fake_before"] == outcome.metrics["called_fake_after"]
+    assert outcome.metrics["predicted_prior_before"] == outcome.metrics["predicted_prior"]

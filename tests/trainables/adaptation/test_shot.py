@@ -15,8 +15,11 @@ from tests.trainables.toy import QUICK, context
 from trainables.adaptation import shot
 from trainables.contract import AdaptationData, Images
 from trainables.detector import Detector
+from trainables.fit import Fitted, fit
 from trainables.losses import information_maximisation
 from trainables.pseudo import centroid_labels, predict
+from trainables.registry import find
+from trainables.selection import Rule, last, source_val
 
 
 class Unreadable:
@@ -82,3 +85,33 @@ def test_labels_are_those_of_the_centroids_before_the_epoch(
     outcome = shot.adapt(shot.Config(recipe=QUICK), copies(), data, context(tmp_path))
     assert outcome.curves[0]["pseudo_fake"] == expected.mean()
     assert outcome.curves[0]["pseudo_agreement"] == (expected == before.labels).mean()
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters", "chosen"),
+    [
+        ("shot", {}, [last]),
+        ("auxselftrain", {"rounds": 2}, [last, last]),
+        ("idann", {"share": 1.0, "final_epochs": 1}, [source_val, last]),
+    ],
+)
+def test_what_leaves_the_source_keeps_its_last_epoch(
+    kind: str,
+    parameters: dict[str, Any],
+    chosen: list[Rule],
+    trained: Detector,
+    data: AdaptationData,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rules: list[Rule] = []
+
+    def watched(*given: Any, select: Rule = source_val, **more: Any) -> Fitted:
+        rules.append(select)
+        return fit(*given, select=select, **more)
+
+    monkeypatch.setattr("trainables.fit.fit", watched)
+    member = find("adaptations", kind)
+    recipe = QUICK.model_copy(update={"epochs": 1})
+    member.load().adapt(member.config(**parameters, recipe=recipe), trained, data, context(tmp_path))
+    assert rules == chosen

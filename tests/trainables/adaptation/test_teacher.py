@@ -46,7 +46,7 @@ def test_the_teacher_is_the_exact_moving_average_of_the_student(
     expected = [parameter.detach().double().clone() for parameter in trained.parameters()]
     steps = []
 
-    def by_hand(student: Detector) -> None:
+    def by_hand(student: Detector, _: torch.optim.Optimizer) -> None:
         steps.append(1)
         for average, latest in zip(expected, student.parameters(), strict=True):
             average.copy_(decay * average + (1 - decay) * latest.detach().double())
@@ -92,12 +92,22 @@ def test_fixmatch_is_cross_entropy_to_sure_labels_over_all_images(
     assert objective is not None
     step = _step(trained, target)
     probs = step.target_logits.detach().softmax(dim=1)
-    losses = [-math.log(row.max().item()) for row in probs if row.max() > threshold]
+    losses = [-math.log(row.max().item()) for row in probs if row.max() >= threshold]
     assert threshold == 0 or 0 < len(losses) < len(target)
     assert objective.terms["fixmatch"](step).item() == pytest.approx(2 * sum(losses) / len(target), rel=1e-4)
     assert step.figures["pseudo_share"].item() == pytest.approx(len(losses) / len(target))
-    sure = probs[probs.max(dim=1).values > threshold]
+    sure = probs[probs.max(dim=1).values >= threshold]
     assert step.figures["pseudo_fake"].item() == pytest.approx((sure[:, 1] > 0.5).float().mean().item())
+
+
+def test_an_image_of_exactly_the_threshold_counts(
+    trained: Detector, data: AdaptationData, target: Images, tmp_path: Path
+) -> None:
+    objective = fixmatch.objective(fixmatch.Config(threshold=0.5), trained, data, context(tmp_path))
+    assert objective is not None
+    step = replace(_step(trained, target), target_logits=torch.zeros(len(target), 2))
+    objective.terms["fixmatch"](step)
+    assert step.figures["pseudo_share"] == 1
 
 
 def test_strong_views_teach_without_moving_the_statistics(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,14 @@ import pytest
 import torch
 from torch import nn
 
+from tests.trainables.adaptation.steps import step_of
 from tests.trainables.toy import context, toy_images
 from trainables.adaptation import adabn, sar, tent
+from trainables.context import LocalContext
 from trainables.contract import AdaptationData, Images
 from trainables.detector import Detector
 from trainables.errors import InputError
+from trainables.losses import entropies
 from trainables.recipe import Recipe
 from trainables.recovery import Recovery
 from trainables.score import log_odds
@@ -67,7 +70,7 @@ def test_tent_lowers_the_entropy_beyond_adabn(
 ) -> None:
     def entropy(rate: float) -> float:
         config = tent.Config(recipe=_recipe(rate, epochs=3))
-        return tent.adapt(config, copies(), data, context(tmp_path / str(rate))).metrics["entropy_after"]
+        return tent.adapt(config, copies(), data, context(tmp_path / str(rate))).metrics["entropy"]
 
     assert entropy(1e-2) < 0.8 * entropy(1e-30)
 
@@ -84,9 +87,9 @@ def test_collapse_is_told_and_diversity_holds_against_it(
         return tent.adapt(config, detector, replace(data, target=faint), context(tmp_path / str(diversity))).metrics
 
     alone, diverse = figures(0), figures(1)
-    assert alone["called_fake_before"] == alone["called_fake_after"] == alone["collapsed"] == 1
+    assert alone["predicted_prior_before"] == alone["predicted_prior"] == alone["collapsed"] == 1
     assert diverse["collapsed"] == 0
-    assert diverse["called_fake_after"] == pytest.approx(0.5, abs=0.1)
+    assert diverse["predicted_prior"] == pytest.approx(0.5, abs=0.1)
 
 
 def test_sar_learns_nothing_where_no_image_is_reliable(
@@ -114,7 +117,7 @@ def test_recovery_follows_the_moving_average(trained: Detector, tmp_path: Path) 
     for loss in [float("nan"), 1.0, 0.9, float("nan"), *[0.0] * 20]:
         parameter.data.fill_(1)
         recovery.see(torch.tensor(loss))
-        recovery.after_step(trained)
+        recovery.after_step(trained, torch.optim.SGD([parameter]))
         if math.isfinite(loss):
             average = 0.9 * average + 0.1 * loss if math.isfinite(average) else loss
         if average < 0.5:
@@ -125,6 +128,85 @@ def test_recovery_follows_the_moving_average(trained: Detector, tmp_path: Path) 
     assert float(recovery.returns) == 1
     assert recovery.average.isnan()
     assert not list(recovery.parameters())
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
+def test_going_back_the_optimiser_starts_anew_too(optimiser: str, trained: Detector, tmp_path: Path) -> None:
+    def made(parameter: nn.Parameter) -> torch.optim.Optimizer:
+        if optimiser == "sgd":
+            return torch.optim.SGD([parameter], lr=0.1, momentum=0.9, nesterov=True)
+        return torch.optim.AdamW([parameter], lr=0.1)
+
+    def step(parameter: nn.Parameter, steps: torch.optim.Optimizer, slope: float) -> None:
+        parameter.grad = torch.full_like(parameter, slope)
+        steps.step()
+
+    parameter, fresh = nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(2))
+    recovery, steps = Recovery([parameter], 0.5, context(tmp_path)), made(parameter)
+    for loss in (1.0, 1.0):
+        step(parameter, steps, 3.0)
+        recovery.see(torch.tensor(loss))
+        recovery.after_step(trained, steps)
+    assert parameter.any()
+    recovery.average.fill_(0.0)
+    recovery.after_step(trained, steps)
+    assert not parameter.any()
+    step(parameter, steps, -1.0)
+    step(fresh, made(fresh), -1.0)
+    assert torch.equal(parameter, fresh)
+
+
+@dataclass(kw_only=True)
+class WithOthers(LocalContext):
+    """The others have seen these losses."""
+
+    world_size: int = 3
+    others: tuple[float, ...] = ()
+
+    def gather(self, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        return np.concatenate([values, np.array(self.others, values.dtype)])
+
+
+@pytest.mark.parametrize(
+    ("others", "expected"), [((0.4, 0.6), 0.5), ((math.nan, 0.6), 0.7), ((math.nan, math.nan), 0.8)]
+)
+def test_a_worker_without_a_reliable_image_does_not_hide_the_others(
+    others: tuple[float, ...], expected: float, trained: Detector, tmp_path: Path
+) -> None:
+    parameter = nn.Parameter(torch.zeros(2))
+    recovery = Recovery([parameter], 0.1, WithOthers(folder=tmp_path, others=others))
+    recovery.see(torch.tensor(0.8 if math.isnan(others[0]) else 0.5))
+    recovery.after_step(trained, torch.optim.SGD([parameter]))
+    assert float(recovery.average) == pytest.approx(expected)
+
+
+def test_where_no_worker_has_a_reliable_image_nothing_is_learnt(trained: Detector, tmp_path: Path) -> None:
+    parameter = nn.Parameter(torch.zeros(2))
+    recovery = Recovery([parameter], 0.1, WithOthers(folder=tmp_path, others=(math.nan, math.nan)))
+    recovery.after_step(trained, torch.optim.SGD([parameter]))
+    assert recovery.average.isnan()
+
+
+def test_sar_uses_images_that_are_reliable_before_and_after_the_ascent(
+    trained: Detector, data: AdaptationData, tmp_path: Path
+) -> None:
+    recovery = Recovery(list(trained.head.parameters()), 0.0, context(tmp_path))
+    term = sar._objective(sar.Config(), recovery, 2).terms["entropy"]
+    sure, unsure = [0.0, 9.0], [0.0, 0.1]
+    step = step_of(trained, data, count=4)
+    first = replace(step, logits=torch.tensor([sure, sure, unsure, unsure]), first_pass=True, figures={})
+    second = replace(step, logits=torch.tensor([sure, unsure, sure, unsure]), figures={})
+    each = entropies(torch.softmax(second.logits, dim=1))
+    for _ in range(2):
+        assert term(first).item() == pytest.approx(each[0].item())
+        assert "reliable" not in first.figures
+        assert term(second).item() == pytest.approx(each[0].item())
+        assert second.figures["reliable"] == 0.25
+    assert term(second) == each[[0, 2]].mean()  # without sharpness there is no first pass
+
+
+def test_sars_learning_rate_is_the_authors() -> None:
+    assert sar.Config().recipe.learning_rate == 2.5e-4
 
 
 @pytest.mark.parametrize(("member", "missing"), [(tent, "BatchNorm"), (sar, "normalisation")])

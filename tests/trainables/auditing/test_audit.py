@@ -12,12 +12,18 @@ import pytest
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from tests.trainables.auditing.biased import manifest_of, scene, write_biased
+from tests.trainables.auditing.biased import EVEN, manifest_of, scene, write_biased
+from tests.trainables.data.indexed import index_of, near, row, rows
+from trainables.auditing import audit as module
 from trainables.auditing.audit import FINDINGS_FILE, SCORES, Findings, audit
+from trainables.auditing.copies import find_copies
 from trainables.auditing.polarity import polarity, said_class
 from trainables.auditing.shortcut import FEWEST, FOLDS, folds_of, leads, out_of_fold
+from trainables.data.assemble import assemble
+from trainables.data.choosing import Choosing
 from trainables.data.preprocess import Preprocess, Random
 from trainables.data.reader import Reader
+from trainables.data.stack import Stack
 
 EQUALISED = Preprocess(size=64, fit="crop", reencode="jpeg90")
 
@@ -219,7 +225,7 @@ def test_copies_are_told_with_pictures_the_worst_first(tmp_path):
     found = audit(manifest_of(root))
     copies = found.findings.copies
 
-    assert (copies.equal, copies.near, copies.across) == (1, 2, 1)
+    assert (copies.files, copies.equal, copies.near, copies.across, copies.linked) == (6, 1, 4, 2, 3)
     assert (copies.pairs[0].crosses, copies.pairs[0].kind) == ("class", "near")
     assert {copies.pairs[0].first, copies.pairs[0].second} == {"fake/gan/stolen.png", "real/camera/002.jpg"}
     assert all(pair.picture in found.pictures for pair in copies.pairs)
@@ -263,3 +269,73 @@ def test_images_of_too_few_scenes_give_no_figure(biased):
     (shortcut,) = audit(replace(manifest, frame=manifest.frame.assign(group=of_one))).findings.shortcuts
 
     assert shortcut.reason == f"too few groups of fake images (scenes, persons): 1, and at least {FOLDS} are needed"
+
+
+def images_of(**known):
+    """The manifest of images that do not exist, all in one split, with other values of some columns."""
+    known = {"real": rows("real/camera", 30), "fake": rows("fake/gan", 30), **known}
+    images = [image for each in known.values() for image in each]
+    return assemble([(index_of(images), Choosing())], EVEN, complete=False)
+
+
+def test_copies_are_counted_by_files_and_flat_images_are_among_them():
+    flat = [row(f"{name}/flat.png", shows="flat", perceptual="") for name in ("real/camera", "fake/gan", "fake/other")]
+    first = row("fake/gan/first.png")
+    star = [first, near(first, "fake/gan/a.png"), row("fake/gan/again.png", shows="fake/gan/first.png")]
+    copies, _ = find_copies(images_of(flat=flat, star=star))
+
+    assert (copies.files, copies.equal, copies.near, copies.across) == (6, 3, 3, 3)
+    assert {pair.crosses for pair in copies.pairs if "flat" in pair.first} == {"class", "generator"}
+    assert [pair.kind for pair in copies.pairs].count("equal") == 3
+
+
+def test_the_figures_follow_from_the_definition_of_a_copy():
+    """Every file against every other."""
+    first = row("fake/gan/first.png")
+    twins = [row(f"fake/gan/twin{k}.png", shows="fake/gan/first.png") for k in range(3)]
+    close = [near(first, f"real/camera/near{k}.png") for k in range(2)]
+    manifest = images_of(more=[first, *twins, *close])
+    seen = list(zip(manifest.frame["pixels"], manifest.frame["perceptual"], strict=True))
+    nearly = [
+        any(mine != other and (int(a, 16) ^ int(b, 16)).bit_count() <= 3 for other, b in seen) for mine, a in seen
+    ]
+    copies, _ = find_copies(manifest)
+
+    assert copies.near == sum(nearly) == 6
+    assert copies.across == copies.files == 6
+
+
+def test_metrics_of_generators_whose_names_become_the_same_are_kept_apart(stored):
+    (shortcut,) = stored.findings.shortcuts
+    several = [shortcut.model_copy(update={"generator": name}) for name in ("a/b", "a b", "a_b", "a:b", "a_b_2")]
+    found = replace(stored, findings=stored.findings.model_copy(update={"shortcuts": tuple(several)})).metrics
+    names = [name.partition("/")[2] for name in found if name.startswith("shortcut_auroc/")]
+
+    assert names == ["a_b", "a b", "a_b_2", "a_b_3", "a_b_2_2"]
+
+
+def test_scores_name_the_groups_that_their_intervals_are_of(biased):
+    manifest = manifest_of(biased)
+    scores = audit(manifest).scores
+    groups = manifest.usable.set_index("digest")["group"]
+    assert (scores["group"].to_numpy() == groups[scores["image"]].to_numpy()).all()
+    assert (scores.groupby("group")["fold"].nunique() == 1).all()
+
+
+def test_the_largest_group_is_told_of_every_generator():
+    scenes = rows("fake/scenes", 12)
+    for image in scenes[:7]:
+        image["group"] = "one scene"
+    facts = {each.generator: each.largest_group for each in audit(images_of(scenes=scenes)).findings.classes}
+    assert facts == {"camera": 1, "gan": 1, "scenes": 7}
+
+
+def test_images_are_read_as_many_at_once_as_their_bytes_allow(biased, tmp_path, monkeypatch):
+    preprocess = Preprocess(size=16)
+    expected = through(biased, tmp_path, preprocess)
+    monkeypatch.setattr(module, "_AT_ONCE", 1)
+    asked = []
+    get = Stack.__getitem__
+    monkeypatch.setattr(Stack, "__getitem__", lambda self, index: asked.append(len(index)) or get(self, index))
+    pd.testing.assert_frame_equal(through(biased, tmp_path, preprocess).scores, expected.scores)
+    assert set(asked) == {1}

@@ -174,3 +174,10 @@ def test_the_map_cannot_be_written_to(folder, tmp_path):
     assert isinstance(pixels, np.memmap)
     with pytest.raises(ValueError, match="read-only"):
         pixels[0] = 0
+
+
+def test_what_is_decoded_at_once_is_bounded_by_its_bytes(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_CHUNK", 1)  # less than an image
+    images, stream = _parts(folder, TILES)
+    assert [len(chunk) for chunk in module._chunks(stream)] == [TILES.views] * images.count
+    np.testing.assert_array_equal(cached_pixels(images, stream, tmp_path / "cache"), stream[:])

@@ -120,3 +120,21 @@ def test_the_digest_of_a_manifest_is_of_what_is_known_of_its_images(manifest, tm
         changed = manifest.frame.copy()
         changed.loc[0, column] = value
         assert replace(manifest, frame=changed).digest != manifest.digest, column
+
+
+def test_the_digest_is_the_same_wherever_joined_folders_lie(tmp_path):
+    def joined(place: Path) -> Manifest:
+        train = [*rows("real/r", 4, part="train"), row("real/r/copy.png", shows="real/r/test.png", part="train")]
+        test = [row("real/r/test.png", part="test"), *rows("fake/f", 4, part="test"), row("fake/f/x.png", part="test")]
+        beside = row("fake/f/y.png", shows="fake/f/x.png", part="train")
+        folders = [index_of(train, str(place / "a")), index_of([*test, beside], str(place / "b"))]
+        return assemble([(index, Choosing()) for index in folders], Fractions(), overlap="drop")
+
+    here, there = (joined(tmp_path / name) for name in ("here", "there"))
+    assert here.problems["path"].tolist() == ["real/r/copy.png", "fake/f/y.png"]
+    assert here.digest == there.digest
+    across, beside = here.problems["problem"]
+    assert str(tmp_path / "here/b/real/r/test.png") in across
+    assert beside == "overlap: equal pixels with fake/f/x.png (test, f), which is kept"
+    used = replace(here, frame=here.frame.assign(problem=""))
+    assert used.digest != here.digest

@@ -103,6 +103,7 @@ def test_a_file_that_is_not_what_was_indexed_is_named(folder, change, problem) -
     with pytest.raises(InputError, match=problem) as error:
         stream[np.array([0])]
     assert error.value.where == str(folder / first.path)
+    assert ("`touch` the file" in str(error.value)) == ("has changed" in problem)
 
 
 def test_a_stream_travels(folder) -> None:

@@ -139,6 +139,21 @@ def test_more_than_any_image_takes_is_not_read_into_memory(tmp_path):
         read_content(tmp_path, "0.tar/0.png", 512, content.LARGEST_CONTENT + 1)
 
 
+def test_of_a_file_that_has_grown_one_byte_more_is_read_and_no_others(tmp_path):
+    with (tmp_path / "0.png").open("wb") as file:
+        file.write(b"image")
+        file.truncate(2**40)
+    assert read_content(tmp_path, "0.png", -1, 5) == b"image\0"
+    with pytest.raises(UnusableImageError, match="too large for an image"):
+        read_content(tmp_path, "0.png", -1, 2**40)
+
+
+def test_a_disk_that_gives_a_few_bytes_at_a_time(places, tmp_path, monkeypatch):
+    read = os.pread
+    monkeypatch.setattr(os, "pread", lambda file, size, offset: read(file, min(size, 7), offset))
+    assert [read_content(tmp_path, *place) for place in places] == IMAGES
+
+
 def test_archives_that_are_no_longer_kept_are_closed(tmp_path):
     for i in range(3 * content._OPEN_FILES):
         (offset,) = _tar(tmp_path / f"{i}.tar", IMAGES[:1])

@@ -4,7 +4,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import EpsImagePlugin, ExifTags, Image
 
 from trainables.indexing.decode import LARGEST, UnusableImageError, decode
 
@@ -17,14 +17,16 @@ def _file(image: Image.Image, format_: str = "PNG", **options: object) -> bytes:
     return file.getvalue()
 
 
-def _png(width: int, height: int, bits: int, colour: int, rows: bytes) -> bytes:
+def _png(width: int, height: int, bits: int, colour: int, rows: bytes, transparent: bytes = b"") -> bytes:
     """A PNG file written by hand, for what Pillow cannot write."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    before = chunk(b"tRNS", transparent) if transparent else b""
+    content = chunk(b"IHDR", header) + before + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + content
 
 
 def test_8_bit_rgb_is_taken_as_it_is():
@@ -51,6 +53,22 @@ def test_16_bit_colour_says_so():
     decoded = decode(_png(2, 1, 16, 2, row))
     assert np.asarray(decoded.image).tolist() == [[[0x12, 0x34, 0x56], [0xFF, 0, 0x80]]]
     assert decoded.note == "16 bits a channel to 8"
+
+
+@pytest.mark.parametrize(
+    ("colour", "levels", "transparent", "note"),
+    [
+        (0, [0, 257, 32768, 65535], [32768], "16-bit grey to 8-bit RGB"),
+        (2, [0x1200, 0x3400, 0x5600, 0xFF00, 0, 0x8000], [0x12, 0x34, 0x56], "16 bits a channel to 8"),
+    ],
+)
+def test_a_transparent_colour_of_16_bits_changes_nothing(colour, levels, transparent, note):
+    row = b"\0" + struct.pack(f">{len(levels)}H", *levels)
+    width = len(levels) // (3 if colour else 1)
+    key = struct.pack(f">{len(transparent)}H", *transparent)
+    decoded = decode(_png(width, 1, 16, colour, row, key))
+    np.testing.assert_array_equal(np.asarray(decoded.image), np.asarray(decode(_png(width, 1, 16, colour, row)).image))
+    assert decoded.note == f"transparent colour ignored; {note}"
 
 
 def test_opaque_alpha_is_dropped_and_the_colours_kept():
@@ -97,6 +115,46 @@ def test_an_orientation_tag_turns_nothing():
     decoded = decode(_file(Image.fromarray(RGB), exif=exif))
     np.testing.assert_array_equal(np.asarray(decoded.image), RGB)
     assert decoded.note == "orientation tag ignored"
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw"])
+def test_an_orientation_tag_turns_no_tiff_either(orientation, compression):
+    pixels = np.random.default_rng(1).integers(0, 256, (20, 40, 3), dtype=np.uint8)
+    tags = {ExifTags.Base.Orientation: orientation}
+    decoded = decode(_file(Image.fromarray(pixels), "TIFF", tiffinfo=tags, compression=compression))
+    np.testing.assert_array_equal(np.asarray(decoded.image), pixels)
+    assert decoded.note == ("orientation tag ignored" if orientation > 1 else "")
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_exif_counts_in_every_format_that_has_it(format_):
+    exif = Image.Exif()
+    exif[ExifTags.IFD.Exif] = {ExifTags.Base.ISOSpeedRatings: 100}
+    assert decode(_file(Image.fromarray(RGB), format_, exif=exif.tobytes())).exif
+    assert not decode(_file(Image.fromarray(RGB), format_)).exif
+
+
+def test_a_page_of_postscript_is_no_image_and_starts_nothing(tmp_path, monkeypatch):
+    started = tmp_path / "started"
+    (tmp_path / "gs").write_text(f"#!/bin/sh\ntouch {started}\n")
+    (tmp_path / "gs").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)
+    with pytest.raises(UnusableImageError, match="not an image"):
+        decode(_file(Image.fromarray(RGB), "EPS"))
+    assert not started.exists()
+
+
+@pytest.mark.parametrize("format_", ["PCX", "DDS", "ICO", "TGA", "PPM", "JPEG2000"])
+def test_other_formats_are_not_read_under_any_name(format_):
+    with pytest.raises(UnusableImageError, match="not an image"):
+        decode(_file(Image.fromarray(RGB), format_))
+
+
+def test_a_jpeg_of_several_pictures_is_its_first():
+    decoded = decode(_file(Image.fromarray(RGB), "MPO", save_all=True, append_images=[Image.new("RGB", (16, 12))]))
+    assert (decoded.format, decoded.note) == ("MPO", "first of 2 frames")
 
 
 def test_a_progressive_jpeg_cut_anywhere_is_refused():

@@ -166,3 +166,20 @@ def test_opencv_gets_its_threads_back():
     with one_opencv_thread():
         assert cv2.getNumThreads() == 1
     assert cv2.getNumThreads() == before
+
+
+@pytest.mark.parametrize("size", [2**30 + 1, 2**40])
+def test_more_than_any_image_takes_is_not_read_into_memory(tmp_path, size):
+    with (tmp_path / "a.png").open("wb") as file:
+        file.truncate(size)
+    assert _examined(tmp_path, "a.png") == Facts(problem=f"{size} bytes: too large for an image")
+
+
+def test_a_file_that_has_grown_has_changed(tmp_path):
+    noise(0).save(tmp_path / "a.png")
+    status = (tmp_path / "a.png").stat()
+    with (tmp_path / "a.png").open("ab") as file:
+        file.write(bytes(100))
+    os.utime(tmp_path / "a.png", ns=(0, status.st_mtime_ns))
+    found = examine(tmp_path, "a.png", -1, status.st_size, status.st_mtime_ns)
+    assert found == Facts(problem="changed while the folder was read")

@@ -229,6 +229,20 @@ def test_a_path_that_comes_twice_is_refused(tmp_path):
         found_table(images, tmp_path)
 
 
+@pytest.mark.parametrize("path", ["../a.png", "/a.png", "b/../../a.png", "b/..", "../0.tar/a.png", "/0.arrow/image/0"])
+def test_a_path_that_leads_out_of_the_folder_is_refused(tmp_path, path):
+    images = [Found("b.png", 0, "x"), Found(path, 0, "x", offset=512 if "0." in path else -1)]
+    with pytest.raises(InputError, match="leads out of the data folder") as error:
+        found_table(images, tmp_path)
+    assert error.value.value == path
+
+
+def test_dots_in_names_and_within_archives_lead_nowhere(tmp_path):
+    paths = {"..a/b...png": -1, "0.tar/../../a.png": 512, "b/0.tar//etc/passwd": 512}
+    found = found_table([Found(path, 0, "x", offset=offset) for path, offset in paths.items()], tmp_path)
+    assert set(found["path"].to_pylist()) == set(paths)
+
+
 def test_a_place_that_cannot_be_written_is_told(folder, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot write here"):

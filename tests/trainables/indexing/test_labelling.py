@@ -3,7 +3,7 @@ import math
 import pytest
 
 from trainables.errors import InputError
-from trainables.indexing.labelling import Labelled, Polarity, labelled_image, part_of, plain
+from trainables.indexing.labelling import Labelled, Polarity, labelled_image, part_of, plain, published_part_of
 
 
 def _labels(written, **meaning):
@@ -68,6 +68,12 @@ def test_labels_are_compared_as_numbers_and_without_case():
 def test_split_names():
     assert [part_of(name) for name in ("Train", "validation", "dev", "few", "holdout")] == [
         "train", "val", "val", "few", "",
+    ]  # fmt: skip
+
+
+def test_names_of_files_and_folders_mean_published_parts_only():
+    assert [published_part_of(name) for name in ("Train", "validation", "TEST", "few", "adapt", "fusion")] == [
+        "train", "val", "test", "", "", "",
     ]  # fmt: skip
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from tests.trainables.layouts.conftest import plant
 from trainables.errors import InputError
-from trainables.indexing.walk import File, glance, walk
+from trainables.indexing.walk import File, folder_names, glance, walk
 
 
 def _paths(root):
@@ -70,6 +70,17 @@ def test_a_folder_counts_where_it_really_is_however_its_links_are_named(tmp_path
     assert _paths(tmp_path) == ["real/ffhq/0.png", "real/coco/1.png"]
 
 
+def test_a_second_link_to_a_folder_is_told_and_a_loop_is_not(tmp_path):
+    elsewhere = plant(tmp_path / "elsewhere", "deep/0.png")
+    root = plant(tmp_path / "root", "z/1.png")
+    for link, target in {"a": elsewhere, "b": elsewhere, "c": root / "z", "z/up": root, "d": root}.items():
+        (root / link).symlink_to(target)
+    (elsewhere / "deep/again").symlink_to(elsewhere)
+    same = {folder.path: folder.same_as for folder in walk(root) if folder.same_as is not None}
+    assert same == {"b": "a", "c": "z"}
+    assert _paths(root) == ["z/1.png", "a/deep/0.png"]
+
+
 def test_a_linked_file_is_a_file(tmp_path):
     plant(tmp_path, "elsewhere/0.png")
     (tmp_path / "root").mkdir()
@@ -108,6 +119,15 @@ def test_a_glance_goes_down_level_by_level(tmp_path):
     plant(tmp_path, "b/c/d/e/0.png", "a/0.png", ".hidden/x/0.png")
     assert list(glance(tmp_path, 3)) == [("a",), ("b",), ("b", "c"), ("b", "c", "d")]
     assert list(glance(tmp_path / "absent", 3)) == []
+
+
+def test_names_of_all_folders_or_of_some(tmp_path):
+    for name in ("b", "a", ".hidden"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "c").symlink_to(tmp_path / "a")
+    (tmp_path / "file").touch()
+    assert folder_names(tmp_path) == ["a", "b", "c"]
+    assert folder_names(tmp_path, 0) == folder_names(tmp_path / "absent") == []
 
 
 def test_a_glance_ends_in_a_loop(tmp_path):

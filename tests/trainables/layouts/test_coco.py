@@ -2,6 +2,7 @@ import pytest
 
 from tests.trainables.layouts.conftest import plant, said, scanned
 from trainables.errors import InputError
+from trainables.indexing import walk
 
 
 def test_what_the_folders_say(tree):
@@ -52,3 +53,8 @@ def test_photographs_under_another_name(tmp_path):
     plant(tmp_path, "photographs/000000000139.jpg", "sd21/139.png")
     labels = {image.generator: image.label for image in scanned("coco", tmp_path, real=("Photographs",))}
     assert labels == {"coco": 0, "sd21": 1}
+
+
+def test_photographs_are_found_among_any_number_of_folders(tree, monkeypatch):
+    monkeypatch.setattr(walk, "_GLANCE_ENTRIES", 0)
+    assert sum(image.group == "coco-139" for image in scanned("coco", tree)) == 2

@@ -58,3 +58,18 @@ def test_images_of_no_architecture_are_refused(tree):
     plant(tree, "dm_generated/loose.png", "testing_robustness/real/x/0.png")
     with pytest.raises(InputError, match="2 images lie outside"):
         scanned("deepfeaturex", tree)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"label,image_path,model\n0,datasets/real/ffhq/caf\xe9.png,ffhq\n", "not UTF-8"),
+        (b'label,image_path,model\n0,"datasets/real/ffhq/3.png,ffhq\n', "no table of comma-separated values"),
+        (b"label,image_path,model\n0\n", "line 2: 1 values under 3 columns"),
+        (b"", "the table is empty"),
+    ],
+)
+def test_a_guidance_that_is_no_table_is_refused(tree, content, message):
+    (tree / "guidance.csv").write_bytes(content)
+    with pytest.raises(InputError, match=rf"guidance.csv(.|\n)*{message}|guidance.csv: {message}"):
+        scanned("deepfeaturex", tree)

@@ -39,6 +39,16 @@ def test_prompts_of_the_table_where_there_is_no_json(tree):
     assert b == ""
 
 
+def test_a_table_of_prompts_that_is_damaged_is_told(tree):
+    rows = {"image_name": ["a.png", "b.png"], "prompt": ["a cat", "a dog"]}
+    file = tree / "metadata.parquet"
+    pd.DataFrame(rows).to_parquet(file)
+    data = file.read_bytes()
+    file.write_bytes(data[:4] + b"\xff" * 60 + data[64:])  # the columns' names are at the end
+    with pytest.raises(InputError, match=r"metadata.parquet: the file is no table of Parquet"):
+        scanned("flat", tree)
+
+
 @pytest.mark.parametrize("text", ["not json", '["a.png"]', '{"a.png": {"prompt": "a cat"}}', '{"a.png": "a cat"}'])
 def test_prompts_that_cannot_be_read_are_told(tree, text):
     (tree / "images/part-000001/part-000001.json").write_text(text)

@@ -2,6 +2,7 @@ import pytest
 
 from tests.trainables.layouts.conftest import plant, said, scanned
 from trainables.errors import InputError
+from trainables.indexing import walk
 
 
 def test_what_the_folders_say(tree):
@@ -62,3 +63,11 @@ def test_images_outside_a_class_folder_are_refused(tree, path):
     with pytest.raises(InputError, match="1 images lie outside") as error:
         scanned("forensynths", tree)
     assert error.value.value == path
+
+
+def test_fakes_are_found_among_any_number_of_folders(tree, monkeypatch):
+    plant(tree, "test/stylegan/car/0_real/5.png")
+    monkeypatch.setattr(walk, "_GLANCE_ENTRIES", 0)
+    partners = {image.path: image.partner for image in scanned("forensynths", tree) if image.label == 0}
+    assert partners["test/stylegan/car/0_real/5.png"] == "stylegan"
+    assert partners["test/crn/0_real/3.png"] == "crn"

@@ -150,3 +150,19 @@ def test_the_benchmark_is_read_with_all_that_its_table_says(small_data):
     }  # fmt: skip
     assert {image.part for image in found} == {"train", "val", "adapt", "few", "test"}
     assert all(image.group and image.bytes and image.modified for image in found)
+
+
+def test_a_generator_that_is_only_a_link_to_another_is_refused(folder):
+    (folder / "fake/alias").symlink_to(folder / "fake/stylegan")
+    with pytest.raises(InputError, match=r"two folders are one, through a link") as error:
+        scanned("generic", folder)
+    assert (error.value.where, error.value.value) == (str(folder / "fake/alias"), "fake/stylegan")
+    plant(folder, "fake/other/0.png")
+    (folder / "fake/alias").rename(folder / "fake/other/more")
+    assert len(scanned("generic", folder)) == 13
+
+
+def test_rows_that_all_end_in_a_comma_shift_nothing(folder):
+    _table(folder, [f"{path},val,a," for path in FOUR], "path,split,group")
+    with pytest.raises(InputError, match="line 2: 4 values under 3 columns"):
+        scanned("generic", folder)

@@ -72,7 +72,7 @@ def test_a_data_set_in_several_tables(make, tmp_path):
 def test_splits_fix_the_parts(make, datasets, tmp_path):
     whole = make()
     splits = {"train": whole, "validation": whole.select([4, 1]), "test": whole.filter(lambda row: row["label"] == 1)}
-    datasets.DatasetDict({**splits, "holdout": whole.select([2])}).save_to_disk(tmp_path)
+    datasets.DatasetDict({**splits, "few": whole.select([2])}).save_to_disk(tmp_path)
     assert recognises(tmp_path)
     found = _scan(tmp_path)
     assert [each.part for each in found] == ["train"] * 6 + ["val"] * 2 + ["test"] * 3 + [""]

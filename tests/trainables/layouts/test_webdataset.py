@@ -68,12 +68,20 @@ def test_shards_of_the_webdataset_library(tmp_path):
 
 @pytest.mark.parametrize("kind", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT])
 def test_plain_archives_in_folders_of_parts(tmp_path, kind):
-    for name in ("train/0.tar", "train/val/0.tar", "test/1.tar", "more/validation_0.tar", "more/trainees.tar"):
+    for name in (
+        "train/0.tar",
+        "train/val/0.tar",
+        "test/1.tar",
+        "more/validation_0.tar",
+        "more/trainees.tar",
+        "few/few-000.tar",
+    ):
         _tar(tmp_path / name, _samples(), kind)
     assert recognises(tmp_path)
     found = _scan(tmp_path)
     assert {each.path.partition(".tar")[0]: each.part for each in found} == {
         "train/0": "train", "train/val/0": "val", "test/1": "test", "more/validation_0": "val", "more/trainees": "",
+        "few/few-000": "",
     }  # fmt: skip
     assert [(each.label, each.generator) for each in found[:2]] == [(0, "real"), (1, "fake")]
     assert all(read_content(tmp_path, e.path, e.offset, e.bytes) == _png(e.label) for e in found)
@@ -84,6 +92,12 @@ def test_labels_in_words_in_either_polarity(tmp_path, ending):
     labels = ['{"label": "REAL"}', '{"label": "FAKE"}'] if ending == "json" else ["REAL\n", "FAKE\n"]
     _tar(tmp_path / "0.tar", _samples(labels, ending))
     assert [each.label for each in _scan(tmp_path, fake_is="FAKE")] == [0, 1]
+
+
+def test_shards_of_a_linked_folder_are_read_once(tmp_path):
+    _tar(tmp_path / "a/0.tar", _samples())
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    assert {each.path for each in _scan(tmp_path)} == {"a/0.tar/0000.png", "a/0.tar/0001.png"}
 
 
 def test_class_before_json_before_text_and_keys_by_other_names(tmp_path):
