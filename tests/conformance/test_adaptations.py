@@ -16,7 +16,7 @@ from trainables.contract import AdaptationData, Config, Images, Outcome
 from trainables.detector import Detector
 from trainables.errors import LabelLeakError
 from trainables.registry import ADAPTATIONS, find
-from trainables.score import score
+from trainables.score import log_odds, score
 
 pytestmark = pytest.mark.parametrize("kind", sorted(ADAPTATIONS))
 
@@ -58,6 +58,8 @@ def test_it_runs_without_target_labels(
     assert np.isfinite(scores).all()
     assert all(np.isfinite(value) for value in outcome.metrics.values())
     assert outcome.images > 0 or "identity" in ADAPTATIONS[kind].traits
+    if outcome.curves:  # it was trained: where it ended up can be compared
+        assert outcome.metrics["predicted_prior"] == (log_odds(trained, target.pixels) > 0).mean()
 
 
 def test_one_seed_gives_one_result_whatever_the_targets_labels(

@@ -219,6 +219,23 @@ def test_a_loss_that_is_not_finite_is_an_error_that_says_which(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_sharpness_aware_step_is_two_passes_and_the_first_says_so(
+    source: Images, source_val: Images, tmp_path: Path
+) -> None:
+    passes: list[bool] = []
+
+    def look(step: Step) -> torch.Tensor:
+        passes.append(step.first_pass)
+        return SUPERVISED.terms["classification"](step)
+
+    for sharpness, expected in ((0.05, [True, False] * 8), (0.0, [False] * 8)):
+        objective = Objective(terms={"classification": look}, sharpness=sharpness)
+        recipe = QUICK.model_copy(update={"epochs": 1})
+        fit(toy_detector(), objective, recipe, source, source_val, context(tmp_path / str(sharpness)))
+        assert passes == expected
+        passes.clear()
+
+
 def test_two_figures_of_one_name_are_refused(source: Images, source_val: Images, tmp_path: Path) -> None:
     tell = Objective(before_epoch=(lambda *_: {"fakes": 0.1},))
     twice = SUPERVISED.joined(tell).joined(tell)

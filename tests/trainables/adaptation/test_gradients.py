@@ -102,6 +102,10 @@ def test_fgda_has_the_jacobian_inside_where_asked(trained: Detector, data: Adapt
     assert {"fgda", "fgda_jacobian", "gradient_discriminator_accuracy"} <= set(outcome.metrics)
 
 
+def test_fgdas_schedule_is_the_authors() -> None:
+    assert (fgda.Config().weight, fgda.Config().gamma) == (1, 5)
+
+
 def test_fgdas_jacobian_does_not_get_into_the_way_of_jregs(
     trained: Detector, data: AdaptationData, tmp_path: Path
 ) -> None:
