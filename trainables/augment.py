@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from trainables.contract import Config
-from trainables.errors import InputError, nearest
+from trainables.contract import Config, of_preset
+from trainables.errors import InputError
 from trainables.imaging import through_jpeg
 from trainables.prefetch import in_threads
 
@@ -60,11 +60,7 @@ class Augment(Config):
     @model_validator(mode="before")
     @classmethod
     def _of_preset(cls, given: Any) -> Any:
-        if not isinstance(given, str):
-            return given
-        if given not in PRESETS:
-            raise InputError("no such preset of augmentations", value=given, fix=nearest(given, PRESETS))
-        return PRESETS[given]
+        return of_preset(given, PRESETS, "augmentations")
 
     @model_validator(mode="after")
     def _ranges(self) -> Augment:

@@ -39,7 +39,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from trainables.errors import LabelLeakError
+from trainables.errors import InputError, LabelLeakError, nearest
 
 if TYPE_CHECKING:
     from torch import nn
@@ -93,6 +93,19 @@ class Config(BaseModel):
     def revision(self) -> int:
         """Counts the changes of other members' code that this one runs; added to its own version."""
         return 0
+
+
+def of_preset(given: Any, presets: Mapping[str, Any], what: str) -> Any:
+    """What a preset stands for, where its name is given; anything else as it is.
+
+    Raises:
+        InputError: there is no preset of this name.
+    """
+    if not isinstance(given, str):
+        return given
+    if given not in presets:
+        raise InputError(f"no such preset of {what}", value=given, fix=nearest(given, presets))
+    return presets[given]
 
 
 class Split(StrEnum):

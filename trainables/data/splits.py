@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from pydantic import Field, model_validator
 
-from trainables.contract import Config, Split
-from trainables.errors import InputError, nearest
+from trainables.contract import Config, Split, of_preset
+from trainables.errors import InputError
 
 PRESETS = {"deepfeaturex": {"train": 0.32, "val": 0.08, "fusion": 0.40, "test": 0.20, "adapt": 0.0, "few": 0.0}}
 """Shares of published protocols: 40 % to train base models on (a fifth of it validates), 40 % for their fusion."""
@@ -30,11 +30,7 @@ class Fractions(Config):
     @model_validator(mode="before")
     @classmethod
     def _of_preset(cls, given: Any) -> Any:
-        if not isinstance(given, str):
-            return given
-        if given not in PRESETS:
-            raise InputError("no such preset of shares", value=given, fix=nearest(given, PRESETS))
-        return PRESETS[given]
+        return of_preset(given, PRESETS, "shares")
 
     @model_validator(mode="after")
     def _sums_to_one(self) -> Fractions:

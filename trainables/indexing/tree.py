@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -108,6 +109,11 @@ class _Checks:
             raise InputError(problem, where=str(self.root), value=self.first, fix=fix)
         if not self.labels:
             raise InputError("no images in this folder", where=str(self.root), fix=expected)
+
+
+def family_of(generator: str, families: Iterable[tuple[str, re.Pattern[str]]]) -> str:
+    """The family of a published generator by the name of its folder; blank if it is none of these."""
+    return next((family for family, names in families if names.fullmatch(generator.lower())), "")
 
 
 def with_own_reals(label: int, generator: str, part: str, family: str) -> Place:

@@ -23,7 +23,7 @@ from pathlib import Path
 from trainables.contract import FAKE, REAL
 from trainables.contract import Config as MemberConfig
 from trainables.indexing.found import PARTS, Found
-from trainables.indexing.tree import Place, scan_tree, with_own_reals
+from trainables.indexing.tree import Place, family_of, scan_tree, with_own_reals
 from trainables.indexing.walk import folder_names, glance
 
 LABELS = {"0_real": REAL, "1_fake": FAKE}
@@ -61,7 +61,7 @@ def scan(config: Config, root: Path) -> Iterator[Found]:
         generator = folder or root.resolve().name
         if label == REAL and not has_fakes(folder):
             return Place(REAL, generator, part=part)
-        family = next((family for family, names in _FAMILIES if names.fullmatch(generator.lower())), "")
+        family = family_of(generator, _FAMILIES)
         return with_own_reals(label, generator, part, family)
 
     yield from scan_tree(root, place_of, tree=_TREE)

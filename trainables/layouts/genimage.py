@@ -22,7 +22,7 @@ from typing import Literal
 from trainables.contract import FAKE, REAL
 from trainables.contract import Config as MemberConfig
 from trainables.indexing.found import PARTS, Found
-from trainables.indexing.tree import Place, scan_tree, with_own_reals
+from trainables.indexing.tree import Place, family_of, scan_tree, with_own_reals
 from trainables.indexing.walk import glance
 
 LABELS = {"nature": REAL, "ai": FAKE}
@@ -62,7 +62,7 @@ def scan(config: Config, root: Path) -> Iterator[Found]:
             return None
         part, folder, label = read
         generator = folder or root.resolve().name
-        family = next((family for family, names in _FAMILIES if names.fullmatch(generator.lower())), "")
+        family = family_of(generator, _FAMILIES)
         part = config.val_is if part == "val" else part
         return with_own_reals(label, generator, part, family)
 

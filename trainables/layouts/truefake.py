@@ -25,7 +25,7 @@ from pathlib import Path, PurePosixPath
 from trainables.contract import FAKE, REAL
 from trainables.contract import Config as MemberConfig
 from trainables.indexing.found import PARTS, Found
-from trainables.indexing.tree import Place, scan_tree
+from trainables.indexing.tree import Place, family_of, scan_tree
 from trainables.indexing.walk import glance
 
 LABELS = {"real": REAL, "0_real": REAL, "fake": FAKE, "1_fake": FAKE}
@@ -72,7 +72,7 @@ def _place(folders: tuple[str, ...]) -> Place | None:
         elif word not in _SAYS_NOTHING:
             return None
     generator = re.sub(r"^StyleGAN1$", "StyleGAN", folders[at + 1])  # one of the sets has both names for it
-    family = next((family for family, names in _FAMILIES if names.fullmatch(generator.lower())), "")
+    family = family_of(generator, _FAMILIES)
     return Place(LABELS[words[at]], generator, family=family, part=part, channel=channel)
 
 
