@@ -18,9 +18,22 @@ class Terminated(KeyboardInterrupt):
 @contextmanager
 def terminable() -> Iterator[None]:
     """SIGTERM raises ``Terminated`` while the block runs; for the main thread."""
-    before = signal.signal(signal.SIGTERM, _terminate)
+    asked = False
+
+    def terminate(number: int, frame: object) -> NoReturn:
+        nonlocal asked
+        del number, frame
+        asked = True
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
     try:
         yield
+    except KeyboardInterrupt as stop:
+        # Where the signal finds the process waiting inside Ray, Ray raises a plain KeyboardInterrupt in its place.
+        if asked and not isinstance(stop, Terminated):
+            raise Terminated from stop
+        raise
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -35,8 +48,3 @@ def keeping_handlers() -> Iterator[None]:
         if threading.current_thread() is threading.main_thread():
             for each, handler in before.items():
                 signal.signal(each, handler)
-
-
-def _terminate(number: int, frame: object) -> NoReturn:
-    del number, frame
-    raise Terminated
