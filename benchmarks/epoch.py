@@ -103,7 +103,7 @@ def measure(size: int, folder: Path) -> float:
     pixels = cached(files, Preprocess(size=size), folder)
     ways: dict[str, Callable[[], Iterator[Tensor]]] = {"ours": lambda: our_batches(pixels)}
     for workers in WORKERS:
-        ways[f"{workers} workers"] = lambda workers=workers: their_batches(folder / str(size), size, workers)  # type: ignore[misc]
+        ways[f"{workers} workers"] = lambda workers=workers: their_batches(folder / str(size), size, workers)
     rounds = [{name: rate(batches()) for name, batches in ways.items()} for _ in range(REPETITIONS + 1)][1:]
     ratio = statistics.median(r["ours"] / max(r[name] for name in ways if name != "ours") for r in rounds)
     rates = ", ".join(f"{name} {statistics.median(r[name] for r in rounds):.0f}" for name in ways)

@@ -78,7 +78,7 @@ def test_the_change_of_an_image_is_drawn_from_the_seed_the_epoch_and_its_place_a
         assert len(set(changes)) == 40
     others = [
         [change for pair in Order(seed=seed, count=40, batch=20, target=15, augment=CHANGING).epoch(epoch)
-         for change in pair[domain].changes]  # type: ignore[union-attr]
+         for change in pair[domain].changes]
         for seed, epoch, domain in ((5, 4, 0), (6, 3, 0), (5, 3, 1))
     ]  # fmt: skip
     assert all(not set(changes) & set(expected) for changes in others)

@@ -86,7 +86,7 @@ def _unreversed(discriminator: nn.Module, source: torch.Tensor, target: torch.Te
     return (bce(of_source, torch.ones_like(of_source)) + bce(of_target, torch.zeros_like(of_target))) / 2
 
 
-def _gradients(discriminator, source, target, loss) -> list[torch.Tensor]:  # type: ignore[no-untyped-def]
+def _gradients(discriminator, source, target, loss) -> list[torch.Tensor]:
     return list(torch.autograd.grad(loss(source, target), [discriminator.weight, source]))
 
 
@@ -101,16 +101,16 @@ def test_linear_mmd_is_the_squared_distance_of_the_means() -> None:
     assert mmd_linear(source, source.flip(0)).item() == pytest.approx(0, abs=1e-24)
 
 
-def _mmd_by_pairs(source: np.ndarray, target: np.ndarray, scales: tuple[float, ...]) -> float:  # type: ignore[type-arg]
+def _mmd_by_pairs(source: np.ndarray, target: np.ndarray, scales: tuple[float, ...]) -> float:
     """The definition, one pair of images after the other."""
     both = [*source, *target]
     pairs = [(i, j) for i in range(len(both)) for j in range(len(both)) if i != j]
     mean = np.mean([((both[i] - both[j]) ** 2).sum() for i, j in pairs])
 
-    def kernel(x: np.ndarray, y: np.ndarray) -> float:  # type: ignore[type-arg]
+    def kernel(x: np.ndarray, y: np.ndarray) -> float:
         return float(sum(np.exp(-((x - y) ** 2).sum() / (2 * scale * mean)) for scale in scales))
 
-    def among(images: np.ndarray) -> float:  # type: ignore[type-arg]
+    def among(images: np.ndarray) -> float:
         return float(np.mean([kernel(x, y) for i, x in enumerate(images) for j, y in enumerate(images) if i != j]))
 
     across = np.mean([kernel(x, y) for x in source for y in target])
@@ -133,7 +133,7 @@ def test_rbf_mmd_is_unbiased_and_grows_with_the_shift() -> None:
 
 
 @pytest.mark.parametrize("distance", [coral, mmd_linear, mmd_rbf])
-def test_distances_of_domains_do_not_know_the_order_of_images_or_of_domains(distance) -> None:  # type: ignore[no-untyped-def]
+def test_distances_of_domains_do_not_know_the_order_of_images_or_of_domains(distance) -> None:
     source, target = _features(6, 0, 3), _features(6, 1, 3) + 0.5
     value = distance(source, target)
     assert torch.allclose(distance(source.flip(0), target.roll(2, 0)), value)
@@ -228,7 +228,7 @@ def test_the_jacobian_of_one_output_is_exact_and_can_be_differentiated_again() -
     assert net[0].weight.grad.abs().sum() > 0
 
 
-def _assignments(cost: np.ndarray) -> float:  # type: ignore[type-arg]
+def _assignments(cost: np.ndarray) -> float:
     """The least mean cost over all ways to pair as many rows as columns."""
     from itertools import permutations
 
@@ -258,7 +258,7 @@ def test_losses_have_the_gradients_of_their_values() -> None:
 
 
 @pytest.mark.parametrize("pair", [coral, mmd_linear, mmd_rbf])
-def test_distances_are_finite_at_one_feature_and_two_images(pair) -> None:  # type: ignore[no-untyped-def]
+def test_distances_are_finite_at_one_feature_and_two_images(pair) -> None:
     source, target = torch.tensor([[1.0], [2.0]]).requires_grad_(), torch.tensor([[1.0], [1.0]])
     value = pair(source, target)
     value.backward()

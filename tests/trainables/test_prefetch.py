@@ -135,7 +135,7 @@ class _Decoded:
         return 4
 
     def __getitem__(self, index: object) -> np.ndarray:
-        return np.zeros(self.shape, np.uint8)[index]  # type: ignore[index]
+        return np.zeros(self.shape, np.uint8)[index]
 
 
 def test_reading_ahead_pays_where_reading_is_work(tmp_path) -> None:

@@ -108,7 +108,7 @@ def test_only_that_matches_nothing_is_refused(study):
 
 def test_a_failed_cell_gives_exit_code_1_and_its_reason(study, monkeypatch):
     broken = Entry(module="tests.orchestrator.cli.broken", summary="raises when it is built")
-    monkeypatch.setitem(DETECTORS, "broken", broken)  # type: ignore[index]
+    monkeypatch.setitem(DETECTORS, "broken", broken)
     file = study(detectors=["broken"])
 
     result = call("run", file, "--executor", "serial")
@@ -177,7 +177,7 @@ def test_ctrl_c_gives_130_and_one_line_and_the_run_can_go_on(study):
 
 
 def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch):
-    monkeypatch.setitem(DETECTORS, "lost", Entry(module="trainables.lost", summary=""))  # type: ignore[index]
+    monkeypatch.setitem(DETECTORS, "lost", Entry(module="trainables.lost", summary=""))
 
     result = call("list", "detectors")
 

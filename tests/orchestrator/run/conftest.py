@@ -21,6 +21,6 @@ def make_run(tmp_path: Path) -> Callable[..., Run]:
     def make(plan: Plan | None = None, *, resources: StageResources | None = None, **options: object) -> Run:
         place = Place(storage=tmp_path, index=tmp_path / "none", cache=tmp_path, image=Preprocess())
         options.setdefault("work", succeed)
-        return Run(plan or grid(), place, Ledger(tmp_path), resources or StageResources(), **options)  # type: ignore[arg-type]
+        return Run(plan or grid(), place, Ledger(tmp_path), resources or StageResources(), **options)
 
     return make

@@ -116,5 +116,5 @@ def test_a_list_of_choices_is_taken_as_it_is() -> None:
     """Of another study, already expanded."""
     choices: tuple[Any, ...] = expanded({"kind": "jpeg", "sweep": [90, 50]}, CorruptionChoice.model_validate)
     study = Study(name="x", data=({"root": "images"},), detectors=("residual_cnn",), train_generators="all",
-                  corruptions=choices)  # type: ignore[arg-type]  # fmt: skip
+                  corruptions=choices)  # fmt: skip
     assert study.corruptions == choices

@@ -38,7 +38,7 @@ def _fit(
 
     ctx = context(folder)
     objectives = [sdat.objective(sdat.Config(rho=rho), detector, data, ctx), Objective(terms={"look": look})]
-    objectives += [member.objective(member.Config(), detector, data, ctx) for member in methods]  # type: ignore[attr-defined]
+    objectives += [member.objective(member.Config(), detector, data, ctx) for member in methods]
     fit_one(detector, objectives, few_images(data), folder, STILL)
     assert len(seen) == 1
     return seen[0]

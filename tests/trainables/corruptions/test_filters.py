@@ -95,5 +95,5 @@ def test_bit_depth_has_that_many_even_levels_and_rounds_to_the_nearest(bits: int
     ],
 )
 def test_the_mildest_severity_is_the_image_itself(member: object, parameters: dict[str, float]) -> None:
-    result = member.corrupt(member.Config(**parameters), PHOTOGRAPH, rng())  # type: ignore[attr-defined]
+    result = member.corrupt(member.Config(**parameters), PHOTOGRAPH, rng())
     np.testing.assert_array_equal(result, PHOTOGRAPH)

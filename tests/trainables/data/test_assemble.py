@@ -29,7 +29,7 @@ ALL = Choosing()
 def one(images: list[dict[str, object]] | Index, choosing: Choosing = ALL, **keywords: object) -> Manifest:
     """The manifest of one folder."""
     index = images if isinstance(images, Index) else index_of(images)
-    return assemble([(index, choosing)], keywords.pop("splits", SPLITS), **keywords)  # type: ignore[arg-type]
+    return assemble([(index, choosing)], keywords.pop("splits", SPLITS), **keywords)
 
 
 def counts(manifest: Manifest) -> dict[str, int]:

@@ -42,7 +42,7 @@ def _parts(count: int, links: list[tuple[int, int]]) -> set[frozenset[int]]:
 
 
 def _parts_of(names: object) -> set[frozenset[int]]:
-    return {frozenset(places) for places in pd.Series(range(len(names))).groupby(np.asarray(names)).agg(list)}  # type: ignore[arg-type]
+    return {frozenset(places) for places in pd.Series(range(len(names))).groupby(np.asarray(names)).agg(list)}
 
 
 _SCENES = st.sampled_from([0, 0xFFFF, 0x0123456789ABCDEF, 2**64 - 1])
