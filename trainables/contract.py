@@ -44,6 +44,9 @@ from trainables.errors import InputError, LabelLeakError, nearest
 if TYPE_CHECKING:
     from torch import nn
 
+    from trainables.detector import Detector
+    from trainables.selection.rule import Rule
+
 REAL, FAKE = 0, 1
 
 
@@ -186,8 +189,10 @@ class AdaptationData:
         source_train, source_val: labelled images of the generator the detector was trained on.
         target: unlabelled images of the generator it is adapted to (the ``adapt`` split).
         few: labelled images of the target's ``few`` split; None unless the method reads them.
-        oracle_train, oracle_val: labelled images of the target's ``train`` and ``val`` splits, for the trait ``oracle``
-            alone; None for every other method.
+        oracle_train, oracle_val: labelled images of the target's ``train`` and ``val`` splits, for the traits
+            ``oracle`` and ``continual`` alone; None for every other method.
+        earlier: labelled images to train on of the generators that a ``continual`` method has learnt before, in the
+            order in which it did; nothing for every other method.
     """
 
     source_train: Images
@@ -196,6 +201,7 @@ class AdaptationData:
     few: Images | None = None
     oracle_train: Images | None = None
     oracle_val: Images | None = None
+    earlier: Sequence[Images] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,6 +248,22 @@ class Context(Protocol):
 
     def report(self, row: Mapping[str, float]) -> None:
         """Tell the outside how far the cell is: one flat row an epoch."""
+        ...
+
+    def watch(self, detector: Detector) -> Mapping[str, float]:
+        """An epoch has ended: keep what the detector now says of the images that the rules of selection look at.
+
+        Called after every epoch, by every rank, and before ``save_state``; nothing random is drawn, and the detector
+        stays as it is. Where nothing is watched it costs nothing.
+
+        Returns:
+            The figures of the study's own rule for the epoch's row; none where that is ``source_val``.
+        """
+        ...
+
+    @property
+    def rule(self) -> Rule:
+        """The study's rule: which epoch's weights are kept, where the method does not fix that itself."""
         ...
 
     def gather(self, values: NDArray[Any]) -> NDArray[Any]:

@@ -119,7 +119,7 @@ def train_on_few(
     from trainables.objective import Objective, classification
     from trainables.pseudo import with_prior
     from trainables.score import log_odds
-    from trainables.selection import last
+    from trainables.selection.rule import last
 
     few = config.images(data, context)
     chosen = _trained(config, detector, trained)

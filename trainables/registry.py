@@ -24,9 +24,10 @@ class Entry:
         summary: one line for ``orchestrator list``.
         version: of what it computes; part of the cell's id.
         traits: adaptation: ``identity`` (needs no cell of its own), ``few`` (reads labelled target images),
-            ``oracle`` (reads all of them: its figures stand apart),
+            ``oracle`` (reads all of them: its figures stand apart), ``continual`` (a step of a sequence of generators),
             ``batchnorm`` (needs BatchNorm layers), and those of ``trainables.composing``. Detectors: ``weights`` (can
-            start from a file). Corruptions: ``identity`` (changes nothing). Generators: their family, ``gan`` or
+            start from a file). Selections: ``third`` (needs a third generator), ``oracle`` (reads target labels).
+            Corruptions: ``identity`` (changes nothing). Generators: their family, ``gan`` or
             ``dm``.
     """
 
@@ -97,6 +98,12 @@ ADAPTATIONS: Registry = {
     "idann": _entry("adaptation.idann", "the surest target images join the labelled ones, until none is left"),
     "auxselftrain": _entry("adaptation.auxselftrain", "the source exchanged for the target over M rounds"),
     "compose": _entry("adaptation.compose", "several methods in one training: {base: dann, with: [coral, sdat]}"),
+    "naive": _entry("adaptation.naive", "in a sequence: trained on the new generator alone", "continual"),
+    "replay": _entry("adaptation.replay", "in a sequence: some images of earlier generators come again", "continual"),
+    "lwf": _entry("adaptation.lwf", "in a sequence: the answers of before are kept on new images", "continual"),
+    "ewc": _entry("adaptation.ewc", "in a sequence: weights that earlier generators need move less", "continual"),
+    "joint": _entry("adaptation.joint", "in a sequence: all generators so far again, a bound", "continual"),
+    "tta": _entry("adaptation.tta", "test-time augmentation: the mean answer to mirrored and turned images"),
 }
 
 ATTACKS: Registry = {
@@ -130,6 +137,23 @@ GENERATORS: Registry = {
     "latent8": _entry("generators.latent8", "8x8 latent block gains", "dm"),
 }
 
+SELECTIONS: Registry = {
+    "source_val": _entry("selection.source_val", "accuracy on held-out source images: the default"),
+    "leave_one_out": _entry(
+        "selection.leave_one_out", "held-out fakes of third generators, against the source's reals", "third"
+    ),
+    "oracle": _entry("selection.oracle", "accuracy on labelled held-out target images: a bound", "oracle"),
+    "entropy": _entry("selection.entropy", "predictions are sure, one by one"),
+    "diversity": _entry("selection.diversity", "predictions are of both classes, all together"),
+    "im": _entry("selection.im", "information maximisation: sure one by one, of both classes together"),
+    "bnm": _entry("selection.bnm", "nuclear norm of the batch of predictions"),
+    "snd": _entry("selection.snd", "soft neighbourhood density of the target's features"),
+    "dev": _entry("selection.dev", "source risk weighted as the target, with a control variate"),
+    "iwv": _entry("selection.iwv", "source risk weighted as the target"),
+    "circular": _entry("selection.circular", "from the target's predictions back to the source's labels"),
+    "class_ami": _entry("selection.class_ami", "clusters of the target's features agree with its predictions"),
+}
+
 LAYOUTS: Registry = {
     "generic": _entry("layouts.generic", "real/<source>/ and fake/<generator>/, with manifest.csv or without"),
     "forensynths": _entry(
@@ -156,6 +180,7 @@ REGISTRIES: Mapping[str, Registry] = {
     "corruptions": CORRUPTIONS,
     "analyses": ANALYSES,
     "generators": GENERATORS,
+    "selections": SELECTIONS,
     "layouts": LAYOUTS,
 }
 

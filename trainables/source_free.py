@@ -22,7 +22,7 @@ from trainables.objective import Objective
 from trainables.pseudo import labelled
 from trainables.recipe import Recipe
 from trainables.score import log_odds
-from trainables.selection import last
+from trainables.selection.rule import last
 
 PLAUSIBLE = (0.05, 0.95)
 """Shares of images called fake; beyond, the predictions have collapsed to one class."""

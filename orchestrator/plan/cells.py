@@ -18,8 +18,10 @@ class Stage(StrEnum):
     """What a cell does; the order is the order in which a campaign reaches them."""
 
     AUDIT = "audit"
+    TUNE = "tune"
     TRAIN = "train"
     ADAPT = "adapt"
+    VALIDATE = "validate"
     SCORE = "score"
     ATTACK = "attack"
     ANALYSE = "analyse"
@@ -43,6 +45,7 @@ class Tags:
         test: the generator whose test images are read; empty for train and adapt cells.
         variant: the corruption, attack or analysis by name; empty where there is none.
         selection: the rule that chose the checkpoint.
+        sequence: the sequence of generators that is learnt one after the other; empty in the grid.
     """
 
     detector: str
@@ -53,6 +56,7 @@ class Tags:
     test: str = ""
     variant: str = ""
     selection: str = "source_val"
+    sequence: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,8 +119,8 @@ class Cell:
             return self.stage.value
         t = self.tags
         parts = [self.stage.value, t.detector, t.source]
-        if self.stage is not Stage.TRAIN:
-            parts += [t.target, t.adaptation]
+        if not (self.stage is Stage.TRAIN or (self.stage is Stage.TUNE and t.target == t.source)):
+            parts += [t.target, t.sequence, t.adaptation]
         parts += [f"seed{t.seed}", t.test, t.variant]
         return "/".join(p for p in parts if p)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -10,25 +10,36 @@ from orchestrator.plan.catalogue import Catalogue
 from orchestrator.plan.cells import Cell, Json, Reading, Stage, Tags, combine
 from orchestrator.plan.coverage import require_images
 from orchestrator.plan.graph import Plan, plan_of
+from orchestrator.plan.tuned import awaiting, tuning_of
+from orchestrator.plan.validation import validation
 from orchestrator.study.model import (
     AdaptationChoice,
     AnalysisChoice,
     AttackChoice,
+    ContinualChoice,
     CorruptionChoice,
     DetectorChoice,
+    GeneratorSequence,
     Study,
+    TunedChoice,
 )
+from orchestrator.study.spaces import described
+from orchestrator.study.tuning import SOURCE_VAL
 from trainables.contract import Split
 
 SOURCE_ONLY = "source_only"
 ORACLE = "oracle"
 """Trait of a method that reads the target's labels, and the selection of what it makes."""
+THIRD = "third"
+"""Trait of a rule that looks at generators which are neither the source nor the target."""
 TRAINING_VERSION = 2
 """Raised when the fit loop, or what all detectors share, computes something else: every model is then another."""
 AUDIT_VERSION = 1
 """Raised when the audit measures something else."""
 SCORING_VERSION = 1
 """Raised when the scoring loop or the metrics compute something else."""
+TUNING_VERSION = 1
+"""Raised when the search asks for other trials, or judges them in another way."""
 
 
 def expand(study: Study, catalogue: Catalogue) -> Plan:
@@ -86,12 +97,14 @@ class _Expansion:
         for detector in self.study.detectors:
             for seed in self.study.seeds:
                 for source in self.sources:
-                    model = self._train(detector, source, seed)
-                    yield model
+                    model = yield from self._tuned(self._train(detector, source, seed), detector)
                     yield from self._read(model)
                     for target in self.tests:
                         if target != source:
                             yield from self._adaptations(model, target)
+                    for sequence in self.study.sequences:
+                        if sequence.generators[0] == source:
+                            yield from self._learnt(model, sequence)
 
     def _check_splits(self) -> None:
         source = {"train_generators": self.sources, "train_reals": _all_of(self.train_reals.values())}
@@ -140,7 +153,7 @@ class _Expansion:
             },
             reads=(read,),
             data=read.digest,
-            tags=Tags(detector="", source="", target="", adaptation="", seed=0, selection=self.study.selection),
+            tags=Tags(detector="", source="", target="", adaptation="", seed=0, selection=self.study.rule),
         )
 
     def _train(self, detector: DetectorChoice, source: str, seed: int) -> Cell:
@@ -155,7 +168,7 @@ class _Expansion:
                 "source": source,
                 "reals": list(self.train_reals[source]),
                 "seed": seed,
-                "selection": self.study.selection,
+                "selection": SOURCE_VAL,
                 "workers": self._workers(Stage.TRAIN),
                 "training": TRAINING_VERSION,
             },
@@ -167,19 +180,107 @@ class _Expansion:
                 target=source,
                 adaptation=SOURCE_ONLY,
                 seed=seed,
-                selection=self.study.selection,
+                selection=SOURCE_VAL,
             ),
         )
 
+    def _tuned(self, cell: Cell, choice: TunedChoice) -> Generator[Cell, None, Cell]:
+        """The cell; where it is tuned, the search before it, and in its place what waits for that."""
+        tuning = self.study.tuning_of(choice)
+        if tuning is not None:
+            search = {**tuning.model_dump(mode="json"), "space": described(choice.kind, choice.config, tuning)}
+            tune = tuning_of(cell, {**search, "version": TUNING_VERSION})
+            yield tune
+            cell = awaiting(cell, tune)
+        yield cell
+        return cell
+
     def _adaptations(self, model: Cell, target: str) -> Iterator[Cell]:
         for adaptation in self.trained_adaptations:
-            adapted = self._adapt(model, target, adaptation)
-            yield adapted
+            adapted = yield from self._tuned(self._adapt(model, target, adaptation), adaptation)
+            if self._watched(adaptation):
+                yield self._validate(adapted)
             yield from self._read(adapted)
+
+    def _watched(self, adaptation: AdaptationChoice) -> bool:
+        """Whether what the detector says of the images that rules look at is kept of every epoch.
+
+        Never of an oracle, which the target's labels made; always of what is tuned, so that a trial can be judged.
+        """
+        tuned = self.study.tuning_of(adaptation) is not None
+        return (self.study.keeps_epochs or tuned) and ORACLE not in adaptation.entry.traits
+
+    def _validate(self, adapted: Cell) -> Cell:
+        """Every rule's figure of every epoch of an adaptation, beside what the target's test labels say of it."""
+        target = adapted.tags.target
+        read = self._reading("test", [target], self.test_reals[target], Split.TEST)
+        return validation(adapted, self.study.selection, read)
+
+    def _watched_sets(self, source: str, target: str) -> Json:
+        """Digests of the images that are looked at beside the source's and the target's own, by what they are for.
+
+        Not those that the study's rules need but those that any rule could need: a rule that is named later is then a
+        function of what was kept.
+        """
+        reals = self.test_reals[target]
+        third = [name for name in self._third(source, target) if self.catalogue.count([name], Split.VAL)]
+        labelled = all(self.catalogue.count([name], Split.VAL) for name in (target, *reals))
+        return {
+            "third": {name: self._reading("third", [name], [], Split.VAL).digest for name in third},
+            "oracle": self._reading("oracle", [target], reals, Split.VAL).digest if labelled else None,
+            "test": self._reading("test", [target], reals, Split.TEST).digest,
+        }
+
+    def _third(self, source: str, target: str) -> tuple[str, ...]:
+        """The generators of the study that are neither."""
+        return tuple(name for name in _all_of([self.sources, self.tests]) if name not in (source, target))
+
+    def _learnt(self, model: Cell, sequence: GeneratorSequence) -> Iterator[Cell]:
+        """The source detector on all generators of a sequence, and every method's steps along it."""
+        for test in sequence.generators:
+            yield self._score(model, test)
+        for method in sequence.methods:
+            before = model
+            for step in range(1, len(sequence.generators)):
+                before = self._step(before, sequence, step, method)
+                yield before
+                for test in sequence.generators:
+                    yield self._score(before, test)
+
+    def _step(self, before: Cell, sequence: GeneratorSequence, step: int, method: ContinualChoice) -> Cell:
+        """A method's training on the next generator, with labels, from where its last step left the detector."""
+        first, earlier, new = sequence.generators[0], sequence.generators[:step], sequence.generators[step]
+        reads = (
+            self._reading("earlier", earlier, _all_of(self.train_reals[g] for g in earlier), Split.TRAIN),
+            self._reading("target", [new], self.train_reals[new], Split.TRAIN, Split.VAL),
+        )
+        return Cell(
+            stage=Stage.ADAPT,
+            method=method.kind,
+            version=method.version,
+            needs=(before.id,),
+            params={
+                "adaptation": method.parameters,
+                "image": self.image,
+                "source": first,
+                "target": new,
+                "train_reals": list(self.train_reals[first]),
+                "test_reals": list(self.train_reals[new]),
+                "earlier": {name: list(self.train_reals[name]) for name in earlier},
+                "seed": before.tags.seed,
+                "selection": SOURCE_VAL,
+                "workers": self._workers(Stage.ADAPT),
+            },
+            reads=reads,
+            data=combine(read.role + read.digest for read in reads),
+            tags=replace(
+                before.tags, target=new, adaptation=method.name, selection=SOURCE_VAL, sequence=sequence.name
+            ),
+        )
 
     def _adapt(self, model: Cell, target: str, adaptation: AdaptationChoice) -> Cell:
         source = model.tags.source
-        selection = ORACLE if ORACLE in adaptation.entry.traits else self.study.selection
+        selection = ORACLE if ORACLE in adaptation.entry.traits else self.study.rule
         of_source = self._reading("source", [source], self.train_reals[source], Split.TRAIN, Split.VAL)
         of_target = self._reading("target", [target], self.test_reals[target], Split.ADAPT, *_labelled(adaptation))
         return Cell(
@@ -196,6 +297,7 @@ class _Expansion:
                 "test_reals": list(self.test_reals[target]),
                 "seed": model.tags.seed,
                 "selection": selection,
+                "watched": self._watched_sets(source, target) if self._watched(adaptation) else None,
                 "workers": self._workers(Stage.ADAPT),
             },
             reads=(of_source, of_target),

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from orchestrator.plan.cells import Cell, CellId, Reading
+from orchestrator.plan.cells import Cell, CellId, Json, Reading
 
 
 class Status(StrEnum):
@@ -45,6 +45,7 @@ class Record:
             be rebuilt from the ledger alone.
         metrics: final figures.
         curves: one row an epoch.
+        chosen: the parameters that a tuning has chosen, every default written out; empty for other cells.
         files: artifacts in the cell's folder, by name.
         images: how many passed through the model.
         seconds: of pure work in the cell (training, scoring, attack), without queueing and start-up.
@@ -67,6 +68,7 @@ class Record:
     version: int = 1
     metrics: Mapping[str, float] = field(default_factory=dict)
     curves: tuple[Mapping[str, float], ...] = ()
+    chosen: Mapping[str, Json] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     images: int = 0
     seconds: float = 0.0

@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+import search_spaces
 from orchestrator.study.checks import (
     Names,
     Reals,
@@ -33,17 +34,20 @@ from orchestrator.study.checks import (
 )
 from orchestrator.study.inputs import parameters
 from orchestrator.study.sweep import SWEEP, expanded
+from orchestrator.study.tuning import SOURCE_VAL, RuleName, Tuning
 from trainables.composing import check_alone
 from trainables.contract import Config
 from trainables.data.choosing import Choosing
 from trainables.data.preprocess import Preprocess
 from trainables.data.splits import Fractions
 from trainables.errors import InputError
-from trainables.registry import Entry, find
+from trainables.registry import ADAPTATIONS, SELECTIONS, Entry, find
 
 Folder = Annotated[Path, BeforeValidator(local_folder)]
 """A local folder; a study's file gives it relative to itself."""
 SOURCE_ONLY = "source_only"
+CONTINUAL = "continual"
+"""Trait of a method that is a step of a sequence of generators."""
 
 
 class Choice(Config):
@@ -103,17 +107,86 @@ class Choice(Config):
         return {**own, **self.config.model_dump(mode="json")}
 
 
-class DetectorChoice(Choice):
+C = TypeVar("C", bound=Choice)
+
+
+def _distinct_choices(choices: tuple[C, ...]) -> tuple[C, ...]:
+    """The choices, no two of them with one name, and no two names for one thing."""
+    for position, choice in enumerate(choices):
+        for other in choices[:position]:
+            if choice.name == other.name:
+                fix = "give one of them another `name:`" if choice.config != other.config else "delete one of them"
+                raise InputError("two have this name", where=f"{position}.name", value=choice.name, fix=fix)
+            if (choice.kind, choice.config) == (other.kind, other.config):
+                raise InputError(
+                    f"the same parameters as {other.name!r}: they would be one cell under two names",
+                    where=str(position),
+                    value=choice.name,
+                    fix="delete one of them, or change a parameter",
+                )
+    return choices
+
+
+class TunedChoice(Choice):
+    """A member that trains, and how its parameters are searched for.
+
+    Attributes:
+        tuning: of this member; the study's own if not given, and ``none`` for the parameters as they are.
+    """
+
+    tuning: Tuning | Literal["none"] | None = None
+
+
+class DetectorChoice(TunedChoice):
     room = "detectors"
 
 
-class AdaptationChoice(Choice):
+class AdaptationChoice(TunedChoice):
     room = "adaptations"
 
     @model_validator(mode="after")
     def _can_be_alone(self) -> AdaptationChoice:
         check_alone(self.kind)
+        if CONTINUAL in self.entry.traits:
+            fix = "write it under `sequences`, in `methods`"
+            raise InputError("this method learns a sequence of generators", value=self.kind, fix=fix)
         return self
+
+
+class ContinualChoice(Choice):
+    """A method that learns one generator after the other."""
+
+    room = "adaptations"
+
+    @model_validator(mode="after")
+    def _learns_sequences(self) -> ContinualChoice:
+        if CONTINUAL not in self.entry.traits:
+            having = [name for name, entry in ADAPTATIONS.items() if CONTINUAL in entry.traits]
+            fix = f"write one of {', '.join(having)}"
+            raise InputError("this method does not learn sequences of generators", value=self.kind, fix=fix)
+        return self
+
+
+class GeneratorSequence(Config):
+    """Generators that detectors learn one after the other, with labels.
+
+    Attributes:
+        name: of the sequence; the generators' names, joined, if not given.
+        generators: at least two; all of them train and test generators of the study.
+        methods: each continues from its own step before.
+    """
+
+    name: Slug
+    generators: Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(distinct)]
+    methods: Annotated[tuple[ContinualChoice, ...], Field(min_length=1), AfterValidator(_distinct_choices)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_by_its_generators(cls, given: Any) -> Any:
+        generators = given.get("generators") if isinstance(given, dict) else None
+        if not isinstance(generators, list | tuple) or "name" in given:
+            return given
+        return {"name": "-".join(map(str, generators)), **given}
 
 
 class CorruptionChoice(Choice):
@@ -145,26 +218,6 @@ class AnalysisChoice(Choice):
     room = "analyses"
 
     adaptations: Names = (SOURCE_ONLY,)
-
-
-C = TypeVar("C", bound=Choice)
-
-
-def _distinct_choices(choices: tuple[C, ...]) -> tuple[C, ...]:
-    """The choices, no two of them with one name, and no two names for one thing."""
-    for position, choice in enumerate(choices):
-        for other in choices[:position]:
-            if choice.name == other.name:
-                fix = "give one of them another `name:`" if choice.config != other.config else "delete one of them"
-                raise InputError("two have this name", where=f"{position}.name", value=choice.name, fix=fix)
-            if (choice.kind, choice.config) == (other.kind, other.config):
-                raise InputError(
-                    f"the same parameters as {other.name!r}: they would be one cell under two names",
-                    where=str(position),
-                    value=choice.name,
-                    fix="delete one of them, or change a parameter",
-                )
-    return choices
 
 
 def _with_every_severity(entries: Any) -> Any:
@@ -324,6 +377,27 @@ class Tracking(Config):
         return without_password(uri) if uri else uri
 
 
+class Trials(Config):
+    """Where Optuna keeps the trials of tunings.
+
+    Attributes:
+        uri: a database (``postgresql://…``) that several drivers may share; a file in the storage if not given.
+    """
+
+    uri: Annotated[str | None, AfterValidator(tracking_address)] = None
+
+    @field_serializer("uri")
+    def _shown(self, uri: str | None) -> str | None:
+        return without_password(uri) if uri else uri
+
+
+def _rules(given: Any) -> Any:
+    """The rules of a study: one, several, or ``all``."""
+    if given == "all":
+        return (SOURCE_VAL, *(name for name in SELECTIONS if name != SOURCE_VAL))
+    return one_or_several(given)
+
+
 class Study(BaseModel):
     """A whole grid: train generators × test generators × adaptations, for every detector and seed.
 
@@ -342,7 +416,11 @@ class Study(BaseModel):
         seeds: each one a training of its own.
         corruptions: test images are scored clean, and once more under each of these.
         attacks, analyses: done to each source detector on its own generator and to each adapted one on its target.
-        selection: the rule that picks the checkpoint of a training or an adaptation.
+        selection: the rule that picks the epoch of an adaptation (a source detector's is always ``source_val``); of a
+            list the first one does, and the others are reported beside it; ``all`` is ``source_val`` and all others.
+        tuning: of every detector and adaptation that has a search space and none of its own; nothing if not given.
+        trials: where Optuna keeps the trials.
+        sequences: generators that are learnt one after the other.
         resources: cpus, gpus and workers of a cell.
         storage: folder of the ledger, checkpoints, scores, reports and the MLflow database.
         cache: decoded images.
@@ -366,11 +444,49 @@ class Study(BaseModel):
     corruptions: Annotated[tuple[CorruptionChoice, ...], BeforeValidator(_with_every_severity)] = ()
     attacks: Annotated[tuple[AttackChoice, ...], AfterValidator(_distinct_choices)] = ()
     analyses: Annotated[tuple[AnalysisChoice, ...], AfterValidator(_distinct_choices)] = ()
-    selection: Literal["source_val"] = "source_val"
+    selection: Annotated[
+        tuple[RuleName, ...], BeforeValidator(_rules), Field(min_length=1), AfterValidator(distinct)
+    ] = (SOURCE_VAL,)
+    tuning: Tuning | None = None
+    trials: Trials = Trials()
+    sequences: tuple[GeneratorSequence, ...] = ()
     resources: StageResources = StageResources()
     storage: Folder = Path("../results")
     cache: Cache = Cache()
     tracking: Tracking = Tracking()
+
+    @property
+    def rule(self) -> str:
+        """The rule that picks the epoch of every adaptation."""
+        return self.selection[0]
+
+    @property
+    def keeps_epochs(self) -> bool:
+        """Whether what the detector says of the images that rules look at is kept of every epoch."""
+        return self.selection != (SOURCE_VAL,)
+
+    def tuning_of(self, choice: TunedChoice) -> Tuning | None:
+        """How a detector or an adaptation is tuned, by what rule; None where its parameters are taken as they are."""
+        tuning = choice.tuning or (self.tuning if choice.kind in search_spaces.names() else None)
+        if tuning is None or tuning == "none":
+            return None
+        objective = SOURCE_VAL if isinstance(choice, DetectorChoice) else self.rule
+        return tuning.model_copy(update={"objective": objective})
+
+    @model_validator(mode="after")
+    def _one_rule_judges(self) -> Study:
+        """The rule that picks epochs also judges trials: nothing in one table was chosen by another."""
+        tunings = [("tuning", self.tuning, self.rule)]
+        tunings += [(f"adaptations.{k}.tuning", choice.tuning, self.rule) for k, choice in enumerate(self.adaptations)]
+        tunings += [(f"detectors.{k}.tuning", choice.tuning, SOURCE_VAL) for k, choice in enumerate(self.detectors)]
+        for where, tuning, rule in tunings:
+            if isinstance(tuning, Tuning) and tuning.objective not in (None, rule):
+                known = f"write `{rule}`, or leave it out"
+                fix = known if "detectors" in where else f"{known}; or make it the study's rule: `selection: [{tuning.objective}]`"
+                raise InputError(
+                    "trials are judged by the rule that picks epochs", where=f"{where}.objective", value=tuning.objective, fix=fix
+                )
+        return self
 
     @model_validator(mode="after")
     def _readers_name_adaptations(self) -> Study:

@@ -76,7 +76,7 @@ def _round(
     from trainables.fit import fit
     from trainables.objective import SUPERVISED, Objective
     from trainables.pseudo import joined, predict, summary
-    from trainables.selection import last
+    from trainables.selection.rule import last
 
     if number == config.rounds:
         return None

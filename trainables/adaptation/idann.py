@@ -169,7 +169,7 @@ def _final(config: Config, detector: Detector, data: AdaptationData, assigned: I
     from trainables.freezing import renew
     from trainables.objective import SUPERVISED
     from trainables.pseudo import labelled
-    from trainables.selection import last
+    from trainables.selection.rule import last
 
     if config.final == "fresh":
         renew(detector, context.seed)

@@ -49,7 +49,7 @@ def adapt(config: Config, detector: Detector, data: AdaptationData, context: Con
 
     from trainables.fit import fit
     from trainables.pseudo import labelled, with_prior
-    from trainables.selection import last
+    from trainables.selection.rule import last
 
     outcome, figures = Outcome(), dict[str, float]()
     if config.weight or config.beta:

@@ -1,0 +1,80 @@
+"""Cells whose parameters a tuning chooses: what stands for them until it has, and the ordinary cells they then are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from orchestrator.plan.cells import Cell, CellId, Json, Stage
+from orchestrator.plan.graph import Plan, plan_of
+
+Parameters = Mapping[str, Json]
+"""Of a detector or an adaptation, every default written out."""
+
+_KEY = {Stage.TRAIN: "detector", Stage.ADAPT: "adaptation"}
+"""Where the cells of a stage have the parameters of their member."""
+
+
+def tuning_of(cell: Cell, tuning: Json) -> Cell:
+    """The tuning of an ordinary train or adapt cell, whose parameters are what the search starts from.
+
+    Args:
+        tuning: how it is searched, with the space; part of the id.
+    """
+    params: dict[str, Json] = {"stage": cell.stage.value, "of": dict(cell.params), "tuning": tuning}
+    return replace(cell, stage=Stage.TUNE, params=params)
+
+
+def awaiting(cell: Cell, tuning: Cell) -> Cell:
+    """What stands in the plan for the cell until its parameters are chosen."""
+    params = {**cell.params, _KEY[cell.stage]: {"chosen_by": tuning.id}}
+    return replace(cell, params=params, needs=(*cell.needs, tuning.id))
+
+
+def with_parameters(tuning: Cell, chosen: Parameters) -> Cell:
+    """The ordinary cell with these parameters: a trial of the tuning, or what it has chosen.
+
+    It equals the cell of a study that names the same parameters, so neither is ever run twice.
+    """
+    stage, of = Stage(str(tuning.params["stage"])), tuning.params["of"]
+    assert isinstance(of, dict)
+    return replace(tuning, stage=stage, params={**of, _KEY[stage]: dict(chosen)})
+
+
+def base_parameters(tuning: Cell) -> Parameters:
+    """The member's parameters that the search starts from."""
+    of = tuning.params["of"]
+    assert isinstance(of, dict)
+    base = of[_KEY[Stage(str(tuning.params["stage"]))]]
+    assert isinstance(base, dict)
+    return base
+
+
+def resolved(plan: Plan, chosen: Mapping[CellId, Parameters]) -> Plan:
+    """The plan with every cell that waited for one of these tunings as the ordinary cell it is.
+
+    What reads such a cell has another id than before, and so has what reads that; all else keeps its own. A tuning may
+    itself wait for another: ``chosen`` has its parameters under the id that it has once the other is resolved.
+
+    Args:
+        chosen: parameters by the id of the tuning that chose them; of other plans too.
+    """
+    renamed: dict[CellId, CellId] = {}
+    cells: dict[CellId, Cell] = {}
+    for cell in plan:
+        now = _resolved(cell, renamed, cells, chosen)
+        renamed[cell.id] = now.id
+        cells.setdefault(now.id, now)
+    return plan_of(plan.study, cells.values())
+
+
+def _resolved(
+    cell: Cell, renamed: Mapping[CellId, CellId], cells: Mapping[CellId, Cell], chosen: Mapping[CellId, Parameters]
+) -> Cell:
+    needs = tuple(renamed[parent] for parent in cell.needs)
+    tuning = next((cells[parent] for parent in needs if cells[parent].stage is Stage.TUNE), None)
+    if tuning is None:
+        return cell if needs == cell.needs else replace(cell, needs=needs)
+    if tuning.id in chosen:
+        return with_parameters(tuning, chosen[tuning.id])
+    return awaiting(with_parameters(tuning, base_parameters(tuning)), tuning)
