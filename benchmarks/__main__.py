@@ -7,9 +7,11 @@ import sys
 
 ALL = (
     "scheduling",
+    "tuning",
     "tracking",
     "finished_study",
     "fit_loop",
+    "adaptation_epoch",
     "epoch",
     "streaming",
     "utilisation",

@@ -84,7 +84,7 @@ def rate(batches: Iterator[Tensor]) -> float:
 
 def input_share(pixels: Stack, steps: int = 4) -> float:
     """Of the time of ResNet-18's training steps, what making the batches takes."""
-    detector = build_detector("resnet18", find("detectors", "resnet18").config(), seed=0).train()
+    detector = build_detector("backbone", find("detectors", "backbone").config(), seed=0).train()
     optimiser = torch.optim.AdamW(detector.parameters(), fused=True)
     batches, reading, started = our_batches(pixels), 0.0, time.perf_counter()
     for _ in range(steps):

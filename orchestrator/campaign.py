@@ -20,10 +20,12 @@ from orchestrator.plan.cells import CellId, Stage, digest
 from orchestrator.plan.cost import StageCost, costs
 from orchestrator.plan.expand import expand
 from orchestrator.plan.graph import Plan, pending, select
+from orchestrator.plan.tuned import resolved
 from orchestrator.run.place import Place
 from orchestrator.run.provenance import provenance
 from orchestrator.standing import CheckReport, StatusReport, standing
 from orchestrator.store.artifacts import Artifacts
+from orchestrator.store.chosen import chosen
 from orchestrator.store.ledger import Ledger
 from orchestrator.store.lock import DriverLock
 from orchestrator.store.mirror import Mirror
@@ -124,12 +126,19 @@ class Campaign:
                     write_bytes(kept, path.read_bytes())
         Found(self.images.catalogue, self.images.unusable, inputs).save(self._found_file)
         manifest.save(self.place().index)
-        for earlier in ("_found", "_planned"):
+        for earlier in ("_found", "_laid_out"):
             vars(self).pop(earlier, None)
 
-    @cached_property
+    @property
     def _planned(self) -> Plan:
-        """The plan of the last run, or of the images as they are if there was none."""
+        """The plan of the last run, or of the images as they are if there was none, as far as tunings have chosen."""
+        return self._resolved(self._laid_out)
+
+    def _resolved(self, plan: Plan) -> Plan:
+        return resolved(plan, chosen(self.ledger().values())) if Stage.TUNE in plan.stages() else plan
+
+    @cached_property
+    def _laid_out(self) -> Plan:
         found = self._found
         if found is None:
             return self._plan
@@ -147,12 +156,12 @@ class Campaign:
         Raises:
             InputError: the data do not have what the study asks for, or no cell matches.
         """
-        whole = self._plan
-        chosen = select(whole, only)
-        if not len(chosen):
+        whole = self._resolved(self._plan)
+        selected = select(whole, only)
+        if not len(selected):
             example = list(whole)[-1].name
             raise InputError("no cell matches", where="--only", value=list(only), fix=f"cells look like {example}")
-        return chosen
+        return selected
 
     @property
     def _plan(self) -> Plan:
@@ -227,7 +236,15 @@ class Campaign:
 
         ledger = Ledger(self.storage)
         ledger.compact()
-        run = Run(plan, self.place(), ledger, self.study.resources, listeners=listeners, retry_failed=retry_failed)
+        run = Run(
+            plan,
+            self.place(),
+            ledger,
+            self.study.resources,
+            listeners=listeners,
+            retry_failed=retry_failed,
+            trials=self.study.trials.uri,
+        )
         try:
             if executor == "serial":
                 run_serially(run)
@@ -318,8 +335,8 @@ class Campaign:
 
     def records(self) -> list[Record]:
         """What the ledger holds of this study, in plan order."""
-        ledger = self.ledger()
-        return [ledger[cell.id] for cell in self._planned if cell.id in ledger]
+        planned, ledger = self._planned, self.ledger()
+        return [ledger[cell.id] for cell in planned if cell.id in ledger]
 
     def results(self) -> pd.DataFrame:
         """One row a finished score cell of this study: its place in the grid, then every metric."""

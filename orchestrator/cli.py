@@ -42,6 +42,7 @@ class Room(StrEnum):
     corruptions = "corruptions"
     analyses = "analyses"
     generators = "generators"
+    selections = "selections"
     layouts = "layouts"
     spaces = "spaces"
 
@@ -205,9 +206,12 @@ def report(
 def list_members(room: Annotated[Room, typer.Argument(help="What to list.")], json: AsJson = False) -> None:
     """What a study can name, with each parameter's default.
 
+    `selections` are the rules of a study's `selection`, `spaces` the members that can be tuned.
+
     \b
     Examples:
       orchestrator list detectors
+      orchestrator list selections
       orchestrator list attacks --json
     """
     from orchestrator.members import members, members_text

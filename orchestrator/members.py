@@ -1,4 +1,4 @@
-"""What a study can name: the registry, and the search spaces, with parameters and defaults."""
+"""What a study can name: the registry, and the search spaces, with parameters and defaults where there are any."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from pydantic_core import PydanticUndefined
 
 import search_spaces
 from orchestrator.show import table
-from trainables.registry import REGISTRIES
+from orchestrator.study.spaces import recorded
+from trainables.registry import REGISTRIES, Entry
 
 
 def members(room: str) -> list[dict[str, Any]]:
     """What may be named in a study: each member of a room with its summary and parameters."""
     if room == "spaces":
-        return [{"name": name, "summary": summary} for name, summary in _spaces()]
+        return list(_spaces())
     return [
         {
             "name": name,
             "summary": entry.summary,
             "version": entry.version,
             "traits": sorted(entry.traits),
-            "parameters": dict(_parameters(entry.config)),
+            "parameters": _parameters_of(entry),
         }
         for name, entry in REGISTRIES[room].items()
     ]
@@ -37,21 +38,26 @@ def members_text(room: str) -> str:
     """The members of a room for a reader: a line each, and under it its parameters with their defaults.
 
     What all that train have in common, the recipe, is told once; a member's own lines say where its defaults differ.
+    Members of which none has parameters are lines one under the other.
     """
     described = members(room)
     blocks = [_block(f"{member['name']}: {member['summary']}", _own(member)) for member in described]
-    if any(_RECIPE in name for member in described for name in member.get("parameters", {})):
+    if room != "spaces" and any(_RECIPE in name for member in described for name in member.get("parameters", {})):
         blocks.append(
             _block("recipe: of every member that trains, with the defaults of those that name no other", _recipe())
         )
-    return "\n\n".join(blocks) if blocks else f"there are no {room} yet"
+    between = "\n\n" if any(member.get("parameters") for member in described) else "\n"
+    return between.join(blocks) if blocks else f"there are no {room} yet"
 
 
 _RECIPE = "recipe."
 
 
 def _block(head: str, parameters: Mapping[str, Mapping[str, Any]]) -> str:
-    rows = [(name, _yaml(p["default"]), _clause(p["about"])) for name, p in parameters.items()]
+    rows = [
+        (name, p["range"], "") if "range" in p else (name, _yaml(p["default"]), _clause(p["about"]))
+        for name, p in parameters.items()
+    ]
     return "\n".join([head, table(rows, indent="    ")] if rows else [head])
 
 
@@ -67,7 +73,7 @@ def _own(member: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
     return {
         name: parameter
         for name, parameter in member.get("parameters", {}).items()
-        if _RECIPE not in name or parameter["default"] != usual[name.partition(_RECIPE)[2]]["default"]
+        if "range" in parameter or _RECIPE not in name or parameter["default"] != usual[name.partition(_RECIPE)[2]]["default"]
     }
 
 
@@ -79,6 +85,12 @@ def _yaml(value: Any) -> str:
 def _clause(text: str) -> str:
     """The text up to its first full stop or semicolon."""
     return re.split(r"[.;:](?:\s|$)", text, maxsplit=1)[0].replace("``", "`")
+
+
+def _parameters_of(entry: Entry) -> dict[str, dict[str, Any]]:
+    """A member's parameters; none where its room's members have no ``Config``."""
+    config = getattr(entry.load(), "Config", None)
+    return dict(_parameters(config)) if config else {}
 
 
 def _parameters(
@@ -126,7 +138,19 @@ def _own_docs(docstring: str) -> Mapping[str, str]:
     return found
 
 
-def _spaces() -> Iterator[tuple[str, str]]:
+def _spaces() -> Iterator[dict[str, Any]]:
+    """The search spaces, each with the values that a trial may take, by the parameter's dotted name."""
     for name in search_spaces.names():
         doc = importlib.import_module(f"search_spaces.{name}").__doc__ or ""
-        yield name, doc.strip().partition("\n")[0]
+        ranges = recorded(search_spaces.find_space(name))
+        parameters = {key: {"range": _range(each)} for key, each in ranges.items()}
+        yield {"name": name, "summary": doc.strip().partition("\n")[0], "parameters": parameters}
+
+
+def _range(space: Mapping[str, Any]) -> str:
+    """``0.1 to 3, log``; ``64, 256 or 1024``."""
+    if "choices" in space:
+        *first, last = (_yaml(choice) for choice in space["choices"])
+        return f"{', '.join(first)} or {last}" if first else last
+    step = f", in steps of {space['step']:g}" if space["step"] not in (None, 1) else ""
+    return f"{space['low']:g} to {space['high']:g}{', log' if space['log'] else ''}{step}"

@@ -120,27 +120,22 @@ def predict_paths(model: Path, paths: Sequence[Path]) -> list[Prediction]:
 
     from trainables.checkpoint import load_detector
     from trainables.data.preprocess import Preprocess
-    from trainables.score import score
+    from trainables.score import counted, score
 
     device = "cuda:0" if torch.cuda.is_available() else "cpu"
     detector, card = load_detector(model, device=device)
     image = Preprocess.model_validate(card["image"])
     predictions: list[Prediction] = []
     files = iter(_files(paths))
-    while batch := list(islice(files, BATCH)):
+    while batch := list(islice(files, max(1, BATCH // image.views))):
         read = [_read(file, image) for file in batch]
         squares = [found for found, _, _ in read if found is not None]
-        scores = iter(_means(score(detector, np.concatenate(squares), device=device), image.views) if squares else ())
+        of_squares = score(detector, np.concatenate(squares), device=device) if squares else np.empty(0, np.float32)
+        scores = iter(counted(of_squares, image.views, image.top).mean(axis=1))
         for file, (found, problem, note) in zip(batch, read, strict=True):
             p_fake = None if found is None else float(next(scores))
             predictions.append(Prediction(str(file), p_fake, problem, note))
     return predictions
-
-
-def _means(scores: NDArray[np.float32], views: int) -> NDArray[np.float32]:
-    """The mean over the squares of each image."""
-    means: NDArray[np.float32] = scores.reshape(-1, views).mean(axis=1)
-    return means
 
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:

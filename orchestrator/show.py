@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from orchestrator.run.driver import RunSummary
     from orchestrator.standing import StatusReport
+    from orchestrator.store.state import Running
     from reports.audit import AuditPart
     from reports.audit_words import Baseline
     from reports.tables import Figure
@@ -140,11 +141,17 @@ def status_text(report: StatusReport) -> str:
     blocks = [f"{report.study}: {report.phase}", table([heads, *rows])]
     if report.running:
         now = time.time()
-        running = [(r.name, r.epoch, figure(r.metrics), span(now - r.started)) for r in report.running]
+        running = [(r.name, _reached(r), figure(r.metrics), span(now - r.started)) for r in report.running]
         blocks.append(table([("running", "epoch", "figure", "for"), *running]))
     if report.troubles:
         blocks.append(_troubles_text(report.troubles))
     return "\n\n".join(blocks)
+
+
+def _reached(cell: Running) -> str | int | None:
+    """The last epoch that ended; of a tuning, the last trial."""
+    told = cell.metrics
+    return f"trial {told['trial']:.0f} of {told['trials']:.0f}" if "trials" in told else cell.epoch
 
 
 def _troubles_text(troubles: Sequence[Record]) -> str:

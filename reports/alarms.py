@@ -21,8 +21,10 @@ CALLED_FAKE = (0.05, 0.95)
 SOURCE_LOST = 0.03
 """Accuracy on the source's test images that an adaptation may cost."""
 
-DISCRIMINATOR = (0.52, 0.98)
-"""Balanced accuracy of a domain discriminator in the last epoch, outside of which it teaches the features nothing."""
+DISCRIMINATOR, LAST_EPOCHS = 0.99, 2
+"""Balanced accuracy of a domain discriminator from which on, in each of so many last epochs, it has won: its loss is
+flat there, and teaches the features nothing. At chance it is not degenerate: that is where a game ends whose domains
+came together. One epoch alone may be an accident of the game."""
 
 COLLAPSE, LOST, DEGENERATE, WORSE, WITHIN = (
     *("collapse", "source accuracy lost", "discriminator degenerate", "worse than source_only"),
@@ -31,7 +33,7 @@ COLLAPSE, LOST, DEGENERATE, WORSE, WITHIN = (
 MEANINGS = {
     COLLAPSE: "the share of the generator's own test images called fake is outside {:g} to {:g}".format(*CALLED_FAKE),
     LOST: f"accuracy on the source's test images fell by more than {100 * SOURCE_LOST:g} points",
-    DEGENERATE: "the domain discriminator's accuracy in the last epoch is outside {:g} to {:g}".format(*DISCRIMINATOR),
+    DEGENERATE: f"the domain discriminator's accuracy is {DISCRIMINATOR:g} or more in the last {LAST_EPOCHS} epochs",
     WORSE: "the interval of the pair's gain in accuracy over source_only lies below 0",
     WITHIN: "the interval of the pair's gain over source_only holds 0: no gain is claimed; for information",
 }
@@ -106,13 +108,13 @@ def _lost(results: Results) -> Iterator[Row]:
 
 
 def _degenerate(results: Results) -> Iterator[Row]:
-    low, high = DISCRIMINATOR
     for cell in _adapted(results):
         record = results.records.get(cell.id)
-        last = record.curves[-1] if record and record.curves else {}
-        for name, value in last.items():
-            if name.endswith(_DISCRIMINATOR) and not low <= value <= high:
-                yield _row(DEGENERATE, cell, value, f"{name} {number(value)} in the last epoch")
+        rows = record.curves[-LAST_EPOCHS:] if record else ()
+        for name in rows[-1] if rows else ():
+            least = min(row.get(name, 0.0) for row in rows)
+            if name.endswith(_DISCRIMINATOR) and least >= DISCRIMINATOR:
+                yield _row(DEGENERATE, cell, rows[-1][name], f"{name} {number(rows[-1][name])} in the last epoch")
 
 
 def _gains(results: Results, gains: pd.DataFrame) -> Iterator[Row]:

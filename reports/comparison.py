@@ -41,7 +41,7 @@ def comparison_frame(results: Results, gains: pd.DataFrame) -> pd.DataFrame:
     detector's: of the ledger's figures, and missing where no source is a test generator. ``seconds`` and ``images``
     are means over the method's models.
     """
-    ours = gains[gains["metric"] == "accuracy"]
+    ours = gains[(gains["metric"] == "accuracy") & gains["baseline"].isin(results.baselines)]
     rows: list[Row] = []
     for detector in results.detectors:
         part = ours[ours["detector"] == detector]

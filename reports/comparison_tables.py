@@ -14,22 +14,40 @@ NO_GAIN = "no gain claimed"
 
 
 def comparison_table(
-    comparison: pd.DataFrame, gains: pd.DataFrame, recoveries: pd.DataFrame, detector: str, baselines: Sequence[str]
+    comparison: pd.DataFrame,
+    gains: pd.DataFrame,
+    recoveries: pd.DataFrame,
+    detector: str,
+    baselines: Sequence[str],
+    control: str = "",
 ) -> Table:
     """One row a method, sorted by its mean gain; what its intervals allow to be claimed stands beside its name."""
     ours = comparison[comparison["detector"] == detector]
-    of_auroc = _known(gains[(gains["scope"] == "mean") & (gains["metric"] == "auroc")], detector)
+    means = gains[gains["scope"] == "mean"]
+    of_auroc, of_accuracy = (_known(means[means["metric"] == metric], detector) for metric in ("auroc", "accuracy"))
     shares = {row["adaptation"]: row for row in rows_of(_of(recoveries, detector, "mean"))}
     rows = []
     for name, part in ours.groupby("adaptation", sort=False):
         found = {row["baseline"]: row for row in rows_of(part)}
         figures = [figure for each in baselines for figure in (_gain(found.get(each)), _won(found.get(each)))]
+        controlled = of_accuracy.get((str(name), control))
+        figures += [_gain(controlled)] if control else []
         figures.append(_gain(of_auroc.get((str(name), baselines[0]))))
         figures += [_share(shares[str(name)])] if shares else []
         first = next(iter(found.values()))
-        rows.append(((str(name), verdict(found, baselines)), (*figures, _on_source(first), _cost(first))))
+        rows.append(
+            ((str(name), verdict(found, baselines) + _beyond(controlled)), (*figures, _on_source(first), _cost(first)))
+        )
     over = (head for each in baselines for head in (f"accuracy over {each}", "won / tied / lost"))
-    columns = ("method", "finding", *over, f"AUROC over {baselines[0]}", *(["recovery"] if shares else []))
+    over_control = (f"accuracy over {control}",) if control else ()
+    columns = (
+        "method",
+        "finding",
+        *over,
+        *over_control,
+        f"AUROC over {baselines[0]}",
+        *(["recovery"] if shares else []),
+    )
     return Table((*columns, "on its own source", "cost a model"), tuple(rows), heads=2)
 
 
@@ -74,6 +92,13 @@ def recovery_table(recoveries: pd.DataFrame, detector: str) -> Table | None:
     rows.append((("mean of the defined", ""), (*blank, *(_share(means[name]) for name in methods))))
     columns = ("trained on", "adapted to", "source_only", oracle, "gap", *methods)
     return Table(columns, tuple(rows), heads=2, shaded=frozenset({oracle}))
+
+
+def _beyond(controlled: Row | None) -> str:
+    """A mark on what is not shown to gain more than further training that merely sees target images."""
+    if controlled is None or (controlled["clear"] and controlled["gain"] > 0):
+        return ""
+    return f"; not beyond {controlled['baseline']}"
 
 
 def _all_of(names: Sequence[str]) -> str:

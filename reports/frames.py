@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from orchestrator.plan.cells import Cell, Stage
+from orchestrator.plan.cells import Cell, CellId, Stage
+from orchestrator.plan.tuned import with_parameters
 from orchestrator.store.records import Record, Status
 from reports.results import Model, Results, in_matrix
 from reports.statistics import METRICS, Estimate, mean
@@ -30,6 +31,7 @@ SUMMARY = (
 COSTS = ("stage", "method", "cells", "done", "failed", "blocked", "seconds", "longest", "images", "images_per_second")
 FAILURES = ("stage", "name", "cell", "status", "kind", "message", "traceback", "retryable", "attempt", "node")
 CURVES = ("stage", *PLACE, "epoch", "metric", "value")
+_STAGES = tuple(Stage)
 
 
 def grid_frame(results: Results) -> pd.DataFrame:
@@ -65,13 +67,15 @@ def matrix_frame(results: Results, detector: str, adaptation: str, metric: str) 
 
 
 def cost_frame(results: Results) -> pd.DataFrame:
-    """One row a stage and method, and one for all: cells, seconds of pure work, images per second."""
+    """One row a stage and method, and one for all: cells, seconds of pure work, images per second; of sequences too.
+
+    A tuning's work is that of its trials. The best of them is a cell of the plan as well; the last row counts it once.
+    """
     groups: dict[tuple[str, str], list[Cell]] = {}
-    for stage in Stage:
-        for cell in results.of(stage):
-            groups.setdefault((stage.value, cell.method), []).append(cell)
+    for cell in sorted(results.cells, key=lambda cell: _STAGES.index(cell.stage)):
+        groups.setdefault((cell.stage.value, cell.method), []).append(cell)
     rows = [_cost_row(results, stage, method, cells) for (stage, method), cells in groups.items()]
-    return _frame([*rows, _cost_row(results, "all", "", results.cells)], COSTS)
+    return _frame([*rows, _cost_row(results, "all", "", results.cells, _best_trials(results))], COSTS)
 
 
 def failure_frame(results: Results) -> pd.DataFrame:
@@ -82,11 +86,11 @@ def failure_frame(results: Results) -> pd.DataFrame:
 
 
 def curve_frame(results: Results) -> pd.DataFrame:
-    """One row an epoch and metric of every model made."""
+    """One row an epoch and metric of every model of the grid."""
     rows = [
         {"stage": cell.stage.value, **_place(cell), "epoch": row.get("epoch", i + 1), "metric": name, "value": value}
         for cell, record in _recorded(results)
-        if cell.stage.makes_model
+        if cell.stage.makes_model and not cell.tags.sequence
         for i, row in enumerate(record.curves)
         for name, value in row.items()
         if name != "epoch"
@@ -163,10 +167,22 @@ def _drop(results: Results, detector: str, adaptation: str, variant: str) -> Est
     return mean(known) if known else None
 
 
-def _cost_row(results: Results, stage: str, method: str, cells: Sequence[Cell]) -> Row:
+def _best_trials(results: Results) -> frozenset[CellId]:
+    """The trials that tunings have chosen, whose work is part of their tunings'."""
+    tunings = ((cell, results.records.get(cell.id)) for cell in results.of(Stage.TUNE))
+    return frozenset(
+        with_parameters(cell, record.chosen).id for cell, record in tunings if record is not None and record.chosen
+    )
+
+
+def _cost_row(
+    results: Results, stage: str, method: str, cells: Sequence[Cell], counted: frozenset[CellId] = frozenset()
+) -> Row:
+    """The cost of some cells; the work of those that are ``counted`` is part of others'."""
     records = [results.records[cell.id] for cell in cells if cell.id in results.records]
     ended = {status: sum(r.status is status for r in records) for status in Status}
-    seconds, images = sum(r.seconds for r in records), sum(r.images for r in records)
+    worked = [record for record in records if record.cell not in counted]
+    seconds, images = sum(r.seconds for r in worked), sum(r.images for r in worked)
     return {
         "stage": stage,
         "method": method,
@@ -192,7 +208,7 @@ def _recorded(results: Results) -> Iterator[tuple[Cell, Record]]:
 
 
 def origin(results: Results) -> Row:
-    """The columns that say what a table of methods was made of."""
+    """The columns that say what a table of methods was made of; ``selection`` is the rule of the adapted ones."""
     return {"plan": results.plan, "selection": results.selection}
 
 

@@ -19,7 +19,7 @@ GAINS = (
 
 
 def gains_frame(results: Results) -> pd.DataFrame:
-    """Each method's gain over each baseline: for every off-diagonal pair, and the mean over them.
+    """Each method's gain over each baseline and the control: for every off-diagonal pair, and the mean over them.
 
     A gain pairs the same seeds and the same images. ``clear`` says that the interval excludes 0; a gain that is not
     clear is none. ``seeds`` is the number that it is averaged over, of a mean the smallest of its pairs'.
@@ -27,7 +27,7 @@ def gains_frame(results: Results) -> pd.DataFrame:
     rows: list[Row] = []
     for detector in results.detectors:
         for adaptation in results.adaptations:
-            for baseline in results.baselines:
+            for baseline in filter(None, (*results.baselines, results.control)):
                 if adaptation not in (SOURCE_ONLY, baseline):
                     for metric in GAIN_METRICS:
                         rows += _gain_rows(results, detector, adaptation, baseline, metric)

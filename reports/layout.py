@@ -19,8 +19,10 @@ from reports.audit import AuditPart, template_environment
 from reports.audit_tables import below_matrix, beside_summary
 from reports.comparison import ranking
 from reports.comparison_tables import comparison_table, pair_gain_table, recovery_table
+from reports.continual_tables import ContinualPart
 from reports.pictures import Pictures, pictures
 from reports.results import Results, in_matrix
+from reports.selection import ORACLE
 from reports.severity import drop_table
 from reports.tables import (
     HeatTable,
@@ -32,7 +34,10 @@ from reports.tables import (
     rows_of,
     summary_table,
 )
-from reports.words import headline, how_intervals, rank_words, seeds_covered, unbalanced
+from reports.tuning_part import TuningPart
+from reports.validation import Validation
+from reports.validation_tables import ValidationPart, validation_part
+from reports.words import chosen_by, headline, how_intervals, over_control, rank_words, seeds_covered, unbalanced
 
 PICTURES = 60
 _METRICS = (("accuracy", "Accuracy at threshold 0.5"), ("auroc", "AUROC"))
@@ -40,7 +45,7 @@ _METRICS = (("accuracy", "Accuracy at threshold 0.5"), ("auroc", "AUROC"))
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """Every table of a report as a frame, and the audit of its data."""
+    """Every table of a report as a frame, the audit of its data, and what was tuned."""
 
     grid: pd.DataFrame
     gains: pd.DataFrame
@@ -55,7 +60,10 @@ class Frames:
     costs: pd.DataFrame
     failures: pd.DataFrame
     curves: pd.DataFrame
+    validation: Validation
     audit: AuditPart
+    tuning: TuningPart
+    continual: ContinualPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +74,7 @@ class Drawings:
     ranks: str = ""
     curves: str = ""
     severity: str = ""
+    validators: str = ""
     attacks: tuple[tuple[str, str], ...] = ()
 
 
@@ -90,11 +99,13 @@ class DetectorPart:
     comparison: Table
     covered: str
     tests: str
+    control: str
     pair_gains: Table
     recoveries: Table | None
     corruptions: Table | None
     drops: Table | None
     attacks: Table | None
+    validation: ValidationPart | None
     drawings: Drawings
     pictures: Pictures
     pictures_left: int
@@ -115,6 +126,9 @@ def page(
         plan=results.plan,
         data=results.data,
         selection=results.selection,
+        chosen=chosen_by(results.selection),
+        bound=results.selection == ORACLE,
+        watched=frames.validation.watched,
         oracles=results.oracles,
         progress=_progress(results),
         dates=_dates(results),
@@ -122,6 +136,8 @@ def page(
         detectors=[_part(results, frames, drawings[detector], detector) for detector in results.detectors],
         large=len(results.tests) > 6 or max(map(len, results.tests), default=0) > 9,
         audit=frames.audit,
+        tuning=frames.tuning,
+        continual=frames.continual,
         costs=cost_table(frames.costs),
         alarms=_alarms(frames.alarms),
         meanings=MEANINGS,
@@ -148,14 +164,18 @@ def _part(results: Results, frames: Frames, drawings: Drawings, detector: str) -
             for metric, title in _METRICS
         ],
         summary=beside_summary(summary_table(frames.summary, detector), frames.audit.baselines, results.tests),
-        comparison=comparison_table(compared, frames.gains, frames.recoveries, detector, results.baselines),
+        comparison=comparison_table(
+            compared, frames.gains, frames.recoveries, detector, results.baselines, results.control
+        ),
         covered=seeds_covered(compared["seeds"]),
         tests=rank_words(*ranking(results, detector), int(compared["p"].notna().sum())),
+        control=over_control(frames.gains, detector, results.baselines, results.control),
         pair_gains=pair_gain_table(frames.gains, detector, results.baselines),
         recoveries=recovery_table(frames.recoveries, detector),
         corruptions=corruption_table(frames.summary, detector, results.variants) if results.variants else None,
         drops=drop_table(frames.drops, detector) if results.variants else None,
         attacks=attack_table(frames.attack_means, detector) if attacked else None,
+        validation=validation_part(frames.validation, detector, results.selection),
         drawings=drawings,
         pictures=seen,
         pictures_left=left,

@@ -24,7 +24,7 @@ def load_results(
     resampler: Resampler | None = None,
     progress: Progress | None = None,
 ) -> Results:
-    """Read the scores of the matrices' finished cells, and estimate every metric.
+    """Read the scores of the finished cells of matrices and of sequences, and estimate every metric.
 
     Cells outside every matrix (a model on a generator it was neither trained on nor adapted to), and cells whose
     scores are gone, keep the ledger's figures, without intervals.
@@ -36,7 +36,7 @@ def load_results(
     resampler = resampler or Resampler()
     ours = {cell.id: records[cell.id] for cell in cells if cell.id in records}
     done = [c for c in cells if c.stage is Stage.SCORE and c.id in ours and ours[c.id].status is Status.DONE]
-    scores = _read_scores([cell for cell in done if in_matrix(cell)], folders)
+    scores = _read_scores([cell for cell in done if in_matrix(cell) or cell.tags.sequence], folders)
     if progress:
         progress(f"resampling the test images of {len(scores)} score tables")
     estimates: dict[CellId, Mapping[str, Estimate]] = {}

@@ -14,6 +14,7 @@ from orchestrator.store.records import Record
 from reports.alarms import alarm_frame
 from reports.audit import audit_frames, audit_of
 from reports.comparison import comparison_frame, ranking, recovery_frame
+from reports.continual_tables import continual_part
 from reports.drawing import standalone
 from reports.figures import (
     attack_figure,
@@ -30,6 +31,9 @@ from reports.rank_figure import critical_difference_figure
 from reports.results import Folders, Results
 from reports.robustness import attack_frames
 from reports.severity import curves_of, drop_frame, severity_frame
+from reports.tuning_part import tuning_part
+from reports.validation import validation_of
+from reports.validation_figures import correlation_figure
 from trainables.writing import write_bytes
 
 MATRIX_METRICS = ("accuracy", "auroc")
@@ -84,7 +88,7 @@ def build_report(
         progress: is told each step in words.
 
     Raises:
-        MixedSelectionError: the methods' models were chosen by more than one rule; oracles stand apart.
+        MixedSelectionError: the adapted models were chosen by more than one rule; oracles stand apart.
     """
     tell = progress or _silent
     tell("reading the scores")
@@ -106,14 +110,23 @@ def build_report(
             _write_table(out / "comparison.csv", frames.comparison),
             _write_table(out / "recovery.csv", frames.recoveries),
             _write_table(out / "alarms.csv", frames.alarms),
+            _write_table(out / "validators.csv", frames.validation.correlations),
+            _write_table(out / "selection.csv", frames.validation.choices),
+            _write_table(out / "checkpoints.csv", frames.validation.checkpoints),
             _write_table(out / "corruptions.csv", frames.drops),
             _write_table(out / "severity.csv", frames.severities),
             _write_table(out / "attacks.csv", frames.attacks),
             _write_table(out / "costs.csv", frames.costs),
             *(_write_table(out / f"audit_{name}.csv", frame) for name, frame in audit_frames(frames.audit).items()),
+            *(_write_table(out / f"{name}.csv", frame) for name, frame in frames.tuning.frames.items()),
+            *(_write_table(out / f"{name}.csv", frame) for name, frame in frames.continual.frames.items()),
         ],
         matrices=list(_write_matrices(results, out)),
-        figures=list(_write_figures(results, drawings, out / "figures")),
+        figures=[
+            *_write_figures(results, drawings, out / "figures"),
+            *_write_svgs(frames.tuning.figures, out / "figures"),
+            *_write_svgs(frames.continual.figures, out / "figures"),
+        ],
     )
 
 
@@ -139,7 +152,10 @@ def _frames(results: Results) -> Frames:
         costs=cost_frame(results),
         failures=failure_frame(results),
         curves=curve_frame(results),
+        validation=validation_of(results),
         audit=audit_of(results),
+        tuning=tuning_part(results),
+        continual=continual_part(results),
     )
 
 
@@ -149,11 +165,15 @@ def _drawings(results: Results, frames: Frames, detector: str) -> Drawings:
     learnt = not frames.curves[frames.curves["detector"] == detector].empty
     ranks, _, _ = ranking(results, detector)
     attacked = frames.attack_means[frames.attack_means["detector"] == detector]
+    judged = frames.validation.correlations
     return Drawings(
         gains=gains_figure(frames.gains, detector, results.adaptations, results.baselines) if compared else "",
         ranks=critical_difference_figure(ranks, detector) if ranks else "",
         curves=curves_figure(frames.curves, detector, results.adaptations) if learnt else "",
         severity=severity_figure(frames.severities, detector, results.adaptations) if swept else "",
+        validators=correlation_figure(judged, detector, frames.validation.rules)
+        if detector in set(judged["detector"])
+        else "",
         attacks=tuple(
             (str(attack), attack_figure(frames.attack_means, detector, str(attack), results.adaptations))
             for attack in dict.fromkeys(attacked["attack"])
@@ -172,13 +192,16 @@ def _write_matrices(results: Results, out: Path) -> Iterator[Path]:
 def _write_figures(results: Results, drawings: Mapping[str, Drawings], folder: Path) -> Iterator[Path]:
     for detector, drawn in drawings.items():
         figures = {"matrix": matrices_figure(results, detector), "gains": drawn.gains, "curves": drawn.curves}
-        figures |= {"ranks": drawn.ranks, "severity": drawn.severity}
+        figures |= {"ranks": drawn.ranks, "severity": drawn.severity, "validators": drawn.validators}
         figures |= {f"attack_{attack}": svg for attack, svg in drawn.attacks}
-        for name, svg in figures.items():
-            if svg:
-                path = folder / f"{name}_{detector}.svg"
-                _write(path, standalone(svg))
-                yield path
+        yield from _write_svgs({f"{name}_{detector}": svg for name, svg in figures.items() if svg}, folder)
+
+
+def _write_svgs(figures: Mapping[str, str], folder: Path) -> Iterator[Path]:
+    for name, svg in figures.items():
+        path = folder / f"{name}.svg"
+        _write(path, standalone(svg))
+        yield path
 
 
 def _write_table(path: Path, frame: pd.DataFrame) -> Path:

@@ -16,6 +16,7 @@ from reports.statistics import Estimate, Resampler, Scores, mean, over_seeds, pa
 from trainables.contract import Split
 
 RECALIBRATE = "recalibrate"
+SOURCE_LONGER = "source_longer"
 
 
 class Folders(Protocol):
@@ -41,6 +42,9 @@ Place = tuple[Model, str, str]
 @dataclass(frozen=True)
 class Results:
     """A plan with what is known of it so far; every table and figure is a function of this.
+
+    The grid is train generators by test generators by methods. The steps of sequences of generators, and what scores
+    them, stand in ``sequential`` and in nothing else here but ``cells``.
 
     Attributes:
         cells: of the plan. Their tags name a result: a record may have been made for another study.
@@ -69,18 +73,23 @@ class Results:
         return combine({cell.data for cell in self.cells if cell.data})
 
     @cached_property
-    def _of_models(self) -> tuple[Cell, ...]:
-        """The cells that make or read a detector; the audit's cell has no place in the grid."""
-        return tuple(cell for cell in self.cells if cell.stage is not Stage.AUDIT)
+    def grid(self) -> tuple[Cell, ...]:
+        """The cells that make or read a detector of the grid: not the audit's, nor those of sequences."""
+        return tuple(cell for cell in self.cells if cell.stage is not Stage.AUDIT and not cell.tags.sequence)
+
+    @cached_property
+    def sequential(self) -> tuple[Cell, ...]:
+        """The cells of detectors that learn generator after generator."""
+        return tuple(cell for cell in self.cells if cell.tags.sequence)
 
     @cached_property
     def detectors(self) -> tuple[str, ...]:
-        return _unique(cell.tags.detector for cell in self._of_models)
+        return _unique(cell.tags.detector for cell in self.grid)
 
     @cached_property
     def adaptations(self) -> tuple[str, ...]:
         """The methods that are compared: ``source_only`` first, then in the study's order, without the oracles."""
-        named = _unique([SOURCE_ONLY, *(cell.tags.adaptation for cell in self._of_models)])
+        named = _unique([SOURCE_ONLY, *(cell.tags.adaptation for cell in self.grid)])
         return tuple(name for name in named if name not in self.oracles)
 
     @property
@@ -100,7 +109,7 @@ class Results:
 
     @property
     def selection(self) -> str:
-        """The one rule that chose every method's models."""
+        """The one rule that chose every method's models; those of source detectors are always ``source_val``'s."""
         return self._selection[0]
 
     @cached_property
@@ -114,19 +123,25 @@ class Results:
         return _unique([SOURCE_ONLY, *(name for name in moved if name not in self.labelled)][:2])
 
     @cached_property
+    def control(self) -> str:
+        """The further source training whose BatchNorm sees target images, which no gain should fall short of, or ""."""
+        trained = (c for c in self.of(Stage.ADAPT) if c.method == SOURCE_LONGER)
+        return next((c.tags.adaptation for c in trained if _sees_target(c)), "")
+
+    @cached_property
     def sources(self) -> tuple[str, ...]:
-        return _unique(cell.tags.source for cell in self._of_models)
+        return _unique(cell.tags.source for cell in self.grid)
 
     @cached_property
     def tests(self) -> tuple[str, ...]:
         """The sources that are test generators too, so that the diagonal is one, then the others."""
-        named = _unique(c.tags.test for c in self.cells if c.stage is Stage.SCORE)
+        named = _unique(c.tags.test for c in self.of(Stage.SCORE))
         return (*(s for s in self.sources if s in named), *(t for t in named if t not in self.sources))
 
     @cached_property
     def variants(self) -> tuple[str, ...]:
         """The corruptions, without the clean images."""
-        return _unique(c.tags.variant for c in self.cells if c.stage is Stage.SCORE and c.tags.variant)
+        return _unique(c.tags.variant for c in self.of(Stage.SCORE) if c.tags.variant)
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
@@ -148,8 +163,16 @@ class Results:
         return found
 
     def of(self, stage: Stage) -> tuple[Cell, ...]:
-        """The cells of a stage, in the plan's order."""
-        return tuple(cell for cell in self.cells if cell.stage is stage)
+        """The cells of a stage, in the plan's order; none of sequences."""
+        return self._by_stage.get(stage, ())
+
+    @cached_property
+    def _by_stage(self) -> Mapping[Stage, tuple[Cell, ...]]:
+        found: dict[Stage, list[Cell]] = defaultdict(list)
+        for cell in self.cells:
+            if not cell.tags.sequence:
+                found[cell.stage].append(cell)
+        return {stage: tuple(cells) for stage, cells in found.items()}
 
     def status(self, cell: Cell) -> Status | None:
         """How the cell ended; None while it has not."""
@@ -215,7 +238,13 @@ class Results:
 
 def in_matrix(score: Cell) -> bool:
     """Whether a score cell is an entry of a matrix: a source detector's, or an adapted one's on its own target."""
-    return score.tags.adaptation == SOURCE_ONLY or score.tags.test == score.tags.target
+    tags = score.tags
+    return not tags.sequence and (tags.adaptation == SOURCE_ONLY or tags.test == tags.target)
+
+
+def _sees_target(cell: Cell) -> bool:
+    parameters = cell.params.get("adaptation")
+    return isinstance(parameters, dict) and parameters.get("sees_target") is True
 
 
 def _unique(names: Iterable[str]) -> tuple[str, ...]:

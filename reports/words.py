@@ -10,7 +10,7 @@ import pandas as pd
 from reports.frames import Row
 from reports.ranks import FEWEST_METHODS, FEWEST_PAIRS, Ranking
 from reports.results import RECALIBRATE, Results
-from reports.selection import SOURCE_ONLY
+from reports.selection import ORACLE, SOURCE_ONLY, SOURCE_VAL
 from reports.statistics import LEVEL, SEEDS_TO_RESAMPLE
 from reports.tables import interval, number, percent, rows_of, signed
 
@@ -46,11 +46,12 @@ def _failure(plain: Row) -> str:
 
 def _best(results: Results, gains: pd.DataFrame, detector: str) -> str:
     """The method with the largest mean gain that is clear over every baseline, or that there is none."""
-    ours = gains[(gains["detector"] == detector) & (gains["metric"] == "accuracy") & (gains["scope"] == "mean")]
+    means = _mean_gains(gains, detector)
+    ours = means[means["baseline"].isin(results.baselines)]
     by_method = {
         name: {row["baseline"]: row for row in rows_of(ours[ours["adaptation"] == name])}
         for name in results.adaptations
-        if name not in results.baselines
+        if name not in (*results.baselines, results.control)
     }
     compared = {name: rows for name, rows in by_method.items() if set(rows) == set(results.baselines)}
     if not compared:
@@ -66,9 +67,40 @@ def _best(results: Results, gains: pd.DataFrame, detector: str) -> str:
     named = unlabelled or helpful  # a method that needs no labels, if any of these helps
     best = max(named, key=lambda name: min(float(row["gain"]) for row in named[name].values()))
     of = " without labels of the target" if unlabelled and results.labelled & compared.keys() else ""
+    if results.selection == ORACLE:
+        of = ", chosen by labels of the target"
     reads = "" if unlabelled else ", with labels of the target,"
     said = _praise([named[best][name] for name in results.baselines])
-    return f"Of the methods{of}, {best}{reads} helps most: {said}."
+    beyond = rows_of(means[(means["adaptation"] == best) & (means["baseline"] == results.control)])
+    within = any(not (row["clear"] and row["gain"] > 0) for row in beyond)
+    control = f" It is not shown to gain beyond {results.control}." if within else ""
+    return f"Of the methods{of}, {best}{reads} helps most: {said}.{control}"
+
+
+def over_control(gains: pd.DataFrame, detector: str, baselines: Sequence[str], control: str) -> str:
+    """What else a method is to be compared with, and which are not shown to gain beyond it; "" without a control."""
+    if not control:
+        return ""
+    means = _mean_gains(gains, detector)
+    ours = rows_of(means[(means["baseline"] == control) & ~means["adaptation"].isin(baselines)])
+    within = [str(row["adaptation"]) for row in ours if not (row["clear"] and row["gain"] > 0)]
+    beyond = f"Not shown to gain beyond it: {', '.join(within)}." if within else "All methods gain beyond it."
+    return (
+        f"{control} is the control: the source training goes on, and target images merely pass through BatchNorm. A"
+        f" method that trains on both domains has that much of seeing them alone. {beyond if ours else ''}".rstrip()
+    )
+
+
+def chosen_by(rule: str) -> str:
+    """Whose choice the checkpoints of every table are."""
+    if rule == SOURCE_VAL:
+        return f"Checkpoints chosen by {rule}."
+    labels = ", that is by labels of the target: an upper bound" if rule == ORACLE else ""
+    return f"Adapted checkpoints chosen by {rule}{labels}; source detectors by {SOURCE_VAL}."
+
+
+def _mean_gains(gains: pd.DataFrame, detector: str) -> pd.DataFrame:
+    return gains[(gains["detector"] == detector) & (gains["metric"] == "accuracy") & (gains["scope"] == "mean")]
 
 
 def _praise(rows: Sequence[Row]) -> str:

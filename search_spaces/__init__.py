@@ -1,7 +1,8 @@
 """Where Optuna looks for the parameters of a member: one file a member, named like it.
 
-Each holds ``space(trial) -> dict``: a define-by-run Optuna space over fields of the member's ``Config``. What it leaves
-out keeps its default. Nothing here imports Optuna: the trial is handed in.
+Each holds ``space(trial) -> dict``: over fields of the member's ``Config``, what is suggested for each, as it comes: no
+conditions, nothing computed. So the space is known before any trial, and is part of a tuning's id. What it leaves out
+keeps its default. Nothing here imports Optuna: the trial is handed in.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from trainables.errors import InputError, nearest
 class Trial(Protocol):
     """The part of ``optuna.trial.Trial`` that spaces use."""
 
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
         """A number in [low, high]."""
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:

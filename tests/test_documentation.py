@@ -12,20 +12,27 @@ import numpy as np
 import pytest
 import yaml
 
+from orchestrator.cli import Room
+from orchestrator.images import StudyImages
 from orchestrator.plan.catalogue import Catalogue
 from orchestrator.plan.cells import Stage
 from orchestrator.plan.expand import expand
+from orchestrator.plan.graph import Plan
 from orchestrator.study.load import load_study
-from orchestrator.study.model import Cache, DataFolder, Resources, Study, Tracking
+from orchestrator.study.model import Cache, DataFolder, GeneratorSequence, Resources, Study, Tracking, Trials
+from orchestrator.study.tuning import Interval, Tuning
 from trainables.contract import AdaptationData, Images, Split
 from trainables.data.preprocess import Preprocess
 from trainables.data.sets import ImageSet
 from trainables.data.splits import Fractions
 from trainables.recipe import Recipe
+from trainables.registry import ADAPTATIONS, SELECTIONS
+from trainables.selection.epoch import Answers, Epoch
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
-README, STUDY_PAGE = ROOT / "README.md", ROOT / "docs" / "study.md"
+DOCS, STUDIES = ROOT / "docs", sorted((ROOT / "studies").glob("*.yaml"))
+README, STUDY_PAGE, TUNING_PAGE = ROOT / "README.md", DOCS / "study.md", DOCS / "tuning.md"
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -58,6 +65,12 @@ def test_the_readme_and_the_command_line_have_the_same_verbs():
     assert named(r"`orchestrator ([a-z]+)") <= verbs
 
 
+def test_the_readme_names_everything_that_can_be_listed():
+    (row,) = re.findall(r"^\| `orchestrator list .*$", README.read_text(), re.MULTILINE)
+
+    assert {*re.findall(r"`([a-z]+)`", row), "detectors"} == set(Room)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_to_files(page):
     links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
@@ -80,6 +93,71 @@ def test_the_readmes_study_is_valid_and_each_of_its_lines_is_explained(tmp_path)
     assert unexplained == []
 
 
+MINIMAL = {"name": "some", "data": {"root": "."}, "detectors": ["residual_cnn"], "train_generators": "all"}
+SNIPPETS = [(page, number) for page in PAGES for number in range(len(blocks(page, "yaml")))]
+
+
+@pytest.mark.parametrize(("page", "number"), SNIPPETS, ids=lambda value: getattr(value, "stem", value))
+def test_every_snippet_is_a_study_or_part_of_one(page, number, tmp_path):
+    snippet = blocks(page, "yaml")[number]
+    given = yaml.safe_load(snippet)
+    rest = {} if "name" in given else {key: MINIMAL[key] for key in MINIMAL.keys() - given.keys()}
+    (tmp_path / "study.yaml").write_text(snippet + (yaml.safe_dump(rest) if rest else ""))
+
+    assert load_study(tmp_path / "study.yaml").name == {**given, **rest}["name"]
+
+
+def plan_of(study: Path, folder: Path) -> Plan:
+    """The plan of a shipped study before its benchmark is made."""
+    (folder / "studies").mkdir()
+    copy = folder / "studies" / study.name
+    copy.write_text(study.read_text())
+    found = load_study(copy)
+    return expand(found, StudyImages(found, folder / "indexes").catalogue)
+
+
+@pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.stem)
+def test_every_study_can_be_planned_and_is_in_the_readme(study, tmp_path):
+    plan = plan_of(study, tmp_path)
+
+    assert plan.study == study.stem
+    assert f"(studies/{study.name})" in README.read_text()
+    commands = re.findall(r"orchestrator [a-z]+ (studies/\S+)", study.read_text())
+    assert commands
+    assert set(commands) == {f"studies/{study.name}"}
+    assert all((ROOT / name).exists() for name in re.findall(r"(?:docs|studies)/[a-z]+\.[a-z]+", study.read_text()))
+
+
+def test_the_study_of_combinations_has_each_beside_its_parts():
+    study = load_study(ROOT / "studies" / "combinations.yaml")
+    composed = [choice.config for choice in study.adaptations if choice.kind == "compose"]
+    names = {choice.name for choice in study.adaptations}
+    wrappers = {"sdat", "jreg", "rada"}  # they change another method's training, and are none by themselves
+
+    assert {part.kind for config in composed for part in config.parts} - wrappers <= names
+    assert len(composed) == 14
+
+
+def test_the_study_of_tuning_gives_every_method_and_the_control_one_budget():
+    study = load_study(ROOT / "studies" / "tuning.yaml")
+    tunings = [study.tuning_of(choice) for choice in (*study.detectors, *study.adaptations)]
+    budgets = {(tuning.trials, tuning.scheduler, tuning.sampler) for tuning in tunings if tuning}
+
+    assert [choice.name for choice in study.adaptations if study.tuning_of(choice)] == [
+        *("source_longer", "coral", "dann", "mcc")
+    ]
+    assert budgets == {(10, "asha", "tpe")}
+
+
+def test_the_study_of_sequences_learns_every_generator_and_asks_all_methods(tmp_path):
+    plan = plan_of(ROOT / "studies" / "continual.yaml", tmp_path)
+    learnt = {(cell.tags.sequence, cell.tags.adaptation) for cell in plan if cell.stage is Stage.ADAPT}
+    continual = {name for name, entry in ADAPTATIONS.items() if "continual" in entry.traits}
+
+    assert learnt == {(order, method) for order in ("history", "reversed") for method in continual}
+    assert plan.stages()[Stage.ADAPT] == 3 * len(learnt)
+
+
 def test_the_study_page_counts_its_cells_right(tmp_path):
     study = load_block(STUDY_PAGE, tmp_path)
     (tmp_path / "weights").mkdir()
@@ -99,16 +177,37 @@ def test_the_study_page_counts_its_cells_right(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "model",
-    [Study, DataFolder, Preprocess, Recipe, Resources, Cache, Tracking],
-    ids=lambda model: model.__name__,
+    ("page", "models"),
+    [
+        (STUDY_PAGE, [Study, DataFolder, Preprocess, Recipe, Resources, Cache, Tracking, Trials, GeneratorSequence]),
+        (TUNING_PAGE, [Tuning, Interval]),
+    ],
+    ids=lambda value: getattr(value, "stem", ""),
 )
-def test_the_study_page_explains_every_key(model):
-    page = STUDY_PAGE.read_text()
-    sections = {"data", "preprocess", "resources", "cache", "tracking"}
+def test_the_pages_explain_every_key(page, models):
+    sections = {"data", "preprocess", "resources", "cache", "tracking", "trials"}
+    keys = re.findall(r"^\| (`[a-z_.]+`(?:, `[a-z_]+`)*) \|", page.read_text(), re.MULTILINE)
+    rows = {key.removeprefix("tracking.").removeprefix("cache.").removeprefix("trials.") for key in listed(keys)}
 
-    rows = set(re.findall(r"^\| `(?:tracking\.|cache\.)?([a-z_]+)` \|", page, re.MULTILINE))
-    assert set(model.model_fields) - rows - sections == set()
+    assert {key for model in models for key in model.model_fields} - rows - sections == set()
+
+
+def listed(cells: list[str]) -> set[str]:
+    """The words in code in some cells of tables."""
+    return {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
+
+
+def test_the_page_on_selection_tells_of_every_rule_what_it_looks_at_and_when_it_fails():
+    page = (DOCS / "selection.md").read_text()
+    looks, fails = (page.partition(title)[2].partition("\n## ")[0] for title in ("## The rules", "## When a rule is"))
+    first_cells = [re.findall(r"^\| (`.*?`) \|", table, re.MULTILINE) for table in (looks, fails)]
+
+    assert listed(first_cells[0]) == set(SELECTIONS)
+    assert listed(first_cells[1]) == set(SELECTIONS) - {"oracle"}
+
+
+def test_the_page_on_adaptation_names_every_method():
+    assert set(ADAPTATIONS) - listed([(DOCS / "adaptation.md").read_text()]) - {"compose"} == set()
 
 
 def test_the_study_page_has_the_default_shares_and_says_what_each_split_is_for():
@@ -145,6 +244,21 @@ def test_the_example_of_a_method_works(tmp_path):
 
     np.testing.assert_allclose(after, before, atol=1e-5)
     assert outcome.metrics["moved"] > 0.1
+
+
+def test_the_example_of_a_rule_works(tmp_path):
+    (tmp_path / "certainty.py").write_text(blocks(DOCS / "selection.md", "python")[0])
+    spec = importlib.util.spec_from_file_location("certainty", tmp_path / "certainty.py")
+    member = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(member)
+
+    def figure(*log_odds: float) -> float:
+        answers = Answers(log_odds=np.array(log_odds), features=np.empty((len(log_odds), 0), np.float32))
+        return member.value(Epoch(source=answers, target=answers))
+
+    assert figure(0, 0) == 0.5
+    assert figure(np.log(3), -np.log(3)) == pytest.approx(0.75)
+    assert np.isnan(figure())
 
 
 def images_of(pixels: np.ndarray) -> Images:

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
 from torch import Tensor
 
-from trainables.contract import Config
+from trainables.contract import Config, Precision
 from trainables.data.preprocess import Preprocess
 from trainables.detector import Detector
 from trainables.errors import InputError
@@ -42,6 +42,7 @@ class Card(Config):
         data: digest of the images it was trained on.
         cell: id of the cell that made it.
         tags: where that cell stands in its grid, in words.
+        precision: that its body computes in.
         weights: SHA-256 of the file of weights.
         format: version of this layout.
     """
@@ -53,6 +54,7 @@ class Card(Config):
     data: str | None = None
     cell: str | None = None
     tags: Mapping[str, Any] = Field(default_factory=dict)
+    precision: Precision = "fp32"
     weights: str
     format: Literal[1] = 1
 
@@ -67,7 +69,8 @@ def save_detector(folder: Path, detector: Detector, card: Mapping[str, Any]) -> 
             ``Card`` is filled in.
     """
     weights = save({name: _plain(tensor) for name, tensor in detector.state_dict().items()})
-    written = Card(**{"classes": detector.classes, **card, "weights": hashlib.sha256(weights).hexdigest()})
+    made = {"classes": detector.classes, "precision": detector.precision}
+    written = Card(**{**made, **card, "weights": hashlib.sha256(weights).hexdigest()})
     write_bytes(folder / WEIGHTS, weights)
     write_bytes(folder / CARD, (written.model_dump_json(indent=2) + "\n").encode())
 
@@ -86,6 +89,7 @@ def load_detector(folder: Path, *, device: str = "cpu") -> tuple[Detector, dict[
         detector.load_state_dict(weights)
     except RuntimeError as error:
         raise InputError(f"the weights do not fit a {card.kind}: {error}", where=str(folder / WEIGHTS)) from error
+    detector.precision = card.precision
     return detector.to(device).eval(), card.model_dump(mode="json")
 
 

@@ -16,6 +16,18 @@ generators      ``fingerprint(config, image, rng) -> image``, one image at a tim
 layouts         ``recognises(root) -> bool`` and ``scan(config, root) -> Iterator[Found]``
 ==============  =====================================================================
 
+A detector is trained by the one fit loop, unless its traits say otherwise; its module then holds one function more:
+
+=============  ======================================================================================
+trait          function
+=============  ======================================================================================
+``prepared``   ``prepare(config, detector, source, context) -> None``, before it is trained
+``objective``  ``objective(config) -> Objective``, what it is trained for
+``solved``     ``solve(config, detector, source, source_val, context) -> Outcome`` instead of training
+``fused``      ``fuse(config, detector, parts, source, source_val, context) -> Outcome``: the same, of
+               detectors trained before it, one for each of ``config.specialists``
+=============  ======================================================================================
+
 A corruption's module also names its severity, for sweeps and severity curves: ``SEVERITY``, a numeric key of its
 Config; ``PRESET``, values of it from mild to strong; ``UNIT``, what an axis calls them; and ``NEUTRAL``, the mildest
 value there is: the farther from it, the stronger. Where nothing is mild or strong the first three are ``""``, ``()``
@@ -32,12 +44,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from trainables.errors import InputError, LabelLeakError, nearest
 
@@ -48,6 +68,9 @@ if TYPE_CHECKING:
     from trainables.selection.rule import Rule
 
 REAL, FAKE = 0, 1
+
+Precision = Literal["fp32", "bf16", "fp16"]
+"""Of floating-point numbers: 32 bits, bfloat16 or half."""
 
 
 class Pixels(Protocol):
@@ -64,8 +87,21 @@ class Pixels(Protocol):
     def __getitem__(self, index: Any, /) -> NDArray[np.uint8]: ...
 
 
+EVERY_KEY = {"every_key": True}
+"""Context of a dump that has the keys of ``Config.LATER`` whatever their values: all that may be named."""
+
+
 class Config(BaseModel):
-    """Parameters of one member: frozen, unknown keys refused, every default written out in the cell's id."""
+    """Parameters of one member: frozen, unknown keys refused, every default written out in the cell's id.
+
+    Attributes:
+        LATER: keys that joined when there were results already. A new key would give every cell that trains a new id,
+            so a dump leaves these out where they have their default. That default is neutral: it says what was done
+            before there was the key, so a dump means what it meant then. It is as fixed as the ids are: a member that
+            wants another one says so in its own default (``recipe: Recipe = Recipe(patience=5)``).
+    """
+
+    LATER: ClassVar[tuple[str, ...]] = ()
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -87,6 +123,29 @@ class Config(BaseModel):
             if isinstance(default, BaseModel) and isinstance(given[name], dict)
         }
 
+    @model_serializer(mode="wrap")
+    def _dumped(self, dump: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        """Without the keys of ``LATER`` that have their default, unless a member's own default has them otherwise.
+
+        Left out there, too, they would be read as that again.
+        """
+        dumped: dict[str, Any] = dump(self)
+        if info.context == EVERY_KEY:
+            return dumped
+        for name, wanted in _written_below(type(self)).items():
+            if isinstance(dumped.get(name), dict) and not wanted <= dumped[name].keys():
+                whole = getattr(self, name).model_dump(mode=info.mode, context=EVERY_KEY)
+                dumped[name] |= {key: whole[key] for key in wanted - dumped[name].keys()}
+        for name, neutral in _neutral(type(self)).items():
+            if getattr(self, name) == neutral:
+                dumped.pop(name, None)
+        return dumped
+
+    @property
+    def specialists(self) -> tuple[Specialist, ...]:
+        """Of a detector that is ``fused``: those that it is made of, the same for all that are made of the same."""
+        return ()
+
     @property
     def title(self) -> str | None:
         """What tables call the member with these parameters; None: by its kind, which tells enough."""
@@ -96,6 +155,42 @@ class Config(BaseModel):
     def revision(self) -> int:
         """Counts the changes of other members' code that this one runs; added to its own version."""
         return 0
+
+
+@cache
+def _neutral(kind: type[Config]) -> Mapping[str, Any]:
+    """The keys that may be left out, with the values at which they are."""
+    return {name: kind.model_fields[name].default for name in kind.LATER}
+
+
+@cache
+def _written_below(kind: type[Config]) -> Mapping[str, frozenset[str]]:
+    """Of each nested Config that may leave keys out, those that its default has in its dump."""
+    defaults = {name: field.default for name, field in kind.model_fields.items()}
+    return {
+        name: frozenset(default.model_dump())
+        for name, default in defaults.items()
+        if isinstance(default, Config) and default.LATER
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Specialist:
+    """A detector of one family against the rest, trained on purpose on few images of the rest.
+
+    Its class 1 is that family; of the family ``real`` it is class 0, so that 1 is fake here, too.
+
+    Attributes:
+        kind: its registry name.
+        config: its parameters.
+        family: ``real``, ``gan`` or ``dm``; all images of its generators are trained on.
+        ratio: the share of the images of every generator and real source of the rest, above 0 and rounded up.
+    """
+
+    kind: str
+    config: Config
+    family: str
+    ratio: float
 
 
 def of_preset(given: Any, presets: Mapping[str, Any], what: str) -> Any:
@@ -132,10 +227,11 @@ class Images:
 
     Attributes:
         pixels: (N, H, W, 3) uint8.
-        labels: (N,) int64, 1 = fake.
+        labels: (N,) int64: 0 real, 1 fake; for a detector that tells kinds of fakes apart, which kind, from 1.
         ids: N content digests, one an image; they name an image in every table.
         generators: N names, one an image: its generator, or the source of a real image.
         views: squares an image is seen through; those of one image follow each other, and its score is their mean.
+        top: of so many of them, those that score highest; of all if not given.
     """
 
     pixels: Pixels
@@ -143,6 +239,7 @@ class Images:
     ids: Sequence[str]
     generators: Sequence[str]
     views: int = 1
+    top: int | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -231,8 +328,11 @@ class Context(Protocol):
         rank, world_size: this process among those that train together; 0 and 1 when alone.
         folder: the cell's own folder, the only place it may write.
         seed: the cell's seed; everything random derives from it.
+        cache: this node's folder of what several cells would compute alike (``trainables.features``); None where nothing
+            is kept.
         accumulate: parts that a batch is taken in, their gradients added up: more where memory was short. The step
             is the same but for BatchNorm, and for terms that compare a whole batch, which see one part at a time.
+        precision: that a fit's detector computes in, and keeps.
     """
 
     device: str
@@ -240,7 +340,9 @@ class Context(Protocol):
     world_size: int
     folder: Path
     seed: int
+    cache: Path | None
     accumulate: int
+    precision: Precision
 
     def prepare(self, module: nn.Module) -> nn.Module:
         """The module on the device, wrapped for data-parallel training when world_size > 1."""

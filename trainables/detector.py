@@ -1,4 +1,4 @@
-"""A detector: parts put together, logits with a calibration of their own, named layers to look into."""
+"""A detector: parts put together, logits with a calibration and views of their own, named layers to look into."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from trainables.contract import Config
+from trainables.contract import Config, Precision
 from trainables.errors import InputError
 from trainables.registry import find
 from trainables.seeding import seeded
+
+REDUCED: Mapping[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @final
@@ -22,7 +24,9 @@ class Detector(nn.Module):
     """Images in, calibrated logits out; class 0 is real, every other class is fake.
 
     The calibration is part of the model (buffers ``scale`` and ``shift``): it travels in the checkpoint, into
-    attacks and into Grad-CAM, and the threshold on P(fake) stays .5 for every detector.
+    attacks and into Grad-CAM, and the threshold on P(fake) stays .5 for every detector. So are its views: how many of
+    the mirrored and turned versions of an image its logits are the mean over. Features are of the image as it is, and
+    so is all that is trained or pseudo-labelled by them.
 
     Args:
         front: (B, 3, H, W) in [0, 1] to whatever the body takes: normalisation, residual filters, a transform.
@@ -33,10 +37,19 @@ class Detector(nn.Module):
         feature_dim: D.
         min_size: smallest H and W that the body can take.
         classes: C, at least 2.
+
+    Attributes:
+        views: 1: the image alone; 2: and its mirror image; 8: all of the dihedral group (``turned``). A whole number
+            and no buffer, so that looking at it never waits for a GPU; in the state dict it is the extra state.
+        precision: that the body computes in, by autocast: the one it was trained in, and so the one it is scored in;
+            on its card. The front end stays in fp32, for traces are differences of the last bits of pixels, and so
+            does all that is made of the features: head, losses, discriminators.
     """
 
     scale: Tensor
     shift: Tensor
+    views: int
+    precision: Precision
 
     def __init__(
         self,
@@ -55,6 +68,17 @@ class Detector(nn.Module):
         self.feature_dim, self.min_size, self.classes = feature_dim, min_size, classes
         self.register_buffer("scale", torch.ones(()))
         self.register_buffer("shift", torch.zeros(()))
+        self.views = 1
+        self.precision = "fp32"
+        self.register_load_state_dict_pre_hook(_alone_by_default)  # type: ignore[no-untyped-call]  # torch's
+
+    def get_extra_state(self) -> Tensor:
+        """The views, () int64."""
+        return torch.tensor(self.views)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Take the views from a state."""
+        self.views = int(state)
 
     def features(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1] to (B, D).
@@ -69,8 +93,13 @@ class Detector(nn.Module):
                 fix=f"use images of at least {self.min_size}x{self.min_size} pixels",
             )
         # Channels last, as the images lie on disk: convolutions on a CPU are up to twice as fast.
-        features: Tensor = self.body(self.front(images.contiguous(memory_format=torch.channels_last)))
-        return features
+        seen: Tensor = self.front(images.contiguous(memory_format=torch.channels_last))
+        if self.precision == "fp32":
+            features: Tensor = self.body(seen)
+            return features
+        with torch.autocast(seen.device.type, REDUCED[self.precision]):
+            features = self.body(seen)
+        return features.float()
 
     def classify(self, features: Tensor) -> Tensor:
         """(B, D) to calibrated logits (B, C): ``scale * logits``, then ``shift`` on all fake classes."""
@@ -78,8 +107,15 @@ class Detector(nn.Module):
         return torch.cat([logits[:, :1], logits[:, 1:] + self.shift], dim=1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) in [0, 1] to calibrated logits (B, C)."""
-        return self.classify(self.features(images))
+        """(B, 3, H, W) in [0, 1] to calibrated logits (B, C), the mean over the views.
+
+        The views go through one after the other: memory, and what a hook on a layer is given, is that of one.
+        """
+        logits = self.classify(self.features(images))
+        if self.views == 1:
+            return logits
+        others = (self.classify(self.features(turned(images, view))) for view in range(1, self.views))
+        return torch.stack([logits, *others]).mean(dim=0)
 
     def log_odds(self, images: Tensor) -> Tensor:
         """(B,) log of P(fake) / P(real); above 0 is called fake. Unlike P(fake) it does not saturate."""
@@ -88,6 +124,23 @@ class Detector(nn.Module):
     def probability(self, images: Tensor) -> Tensor:
         """(B,) P(fake), the softmax's mass on all classes but the first."""
         return torch.sigmoid(self.log_odds(images))
+
+
+def turned(images: Tensor, view: int) -> Tensor:
+    """(B, 3, H, W) as one of the 8 views of the dihedral group; no pixel is interpolated.
+
+    Args:
+        view: 2k: turned by k quarters, counterclockwise, so that 0 is the image itself; 2k + 1: then mirrored, left and
+            right. Odd quarters are (B, 3, W, H).
+    """
+    rotated = torch.rot90(images, view // 2, dims=(-2, -1))
+    return rotated.flip(-1) if view % 2 else rotated
+
+
+def _alone_by_default(module: nn.Module, state: dict[str, Any], prefix: str, *_: object) -> None:
+    """States of before detectors had views are of detectors that look at the image alone."""
+    del module
+    state.setdefault(f"{prefix}_extra_state", torch.tensor(1))
 
 
 def fake_log_odds(logits: Tensor) -> Tensor:

@@ -88,7 +88,7 @@ def drawn(images: Images, k: int, seed: int, *stream: str | int) -> Images:
     firsts = images.labels[:: images.views]
     chosen = []
     for label, name in ((REAL, "real"), (FAKE, "fake")):
-        pool = np.flatnonzero(firsts == label)
+        pool = np.flatnonzero(np.minimum(firsts, FAKE) == label)
         if len(pool) < k:
             fix = f"take k of {len(pool)} at most, or give the split a larger share in `splits`"
             problem = f"{k} {name} images are wanted, and there are {len(pool)} to draw from"
@@ -131,7 +131,7 @@ def train_on_few(
     images = [few, drawn(data.source_train, config.replay, context.seed, "replay")] if config.replay else [few]
     stream = _cycled(images, config.steps, config.recipe.batch)
     fitted = fit(detector, objective, config.recipe, stream, data.source_val, context, select=last)
-    right = (log_odds(detector, few.pixels, context.device) > 0) == (few.labels == FAKE)
+    right = (log_odds(detector, few.pixels, context.device) > 0) == (few.labels != REAL)
     outcome = fitted.outcome()
     told = {"few_images": float(len(few)), "few_accuracy": float(right.mean()), "moved": anchor.distance()}
     return with_prior(outcome, detector, data, context, **told)

@@ -8,15 +8,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trainables import selection
 from trainables.batches import Batch, Order
-from trainables.contract import Context, Images, Outcome, Unlabelled
+from trainables.contract import FAKE, Context, Images, Outcome, Precision, Unlabelled
 from trainables.detector import Detector, as_input
 from trainables.errors import InputError
 from trainables.freezing import only, train_mode
@@ -25,11 +24,16 @@ from trainables.norms import still_statistics
 from trainables.objective import SUPERVISED, Objective, TrainStep
 from trainables.prefetch import DEPTH, ahead, pays, ready
 from trainables.recipe import Recipe
+from trainables.schedule import finished, learning_rate
 from trainables.score import log_odds, part_of, seen_whole
 from trainables.seeding import seeded
+from trainables.selection.rule import Rule
 from trainables.sharpness import uphill
+from trainables.supervision import supervised
 
 Row = dict[str, float]
+Rate = Callable[[float], float]
+"""Learning rate by the share of the whole training that is done."""
 _Part = tuple[Tensor, Tensor, Tensor]
 """(B, H, W, 3) uint8 of source and target images, (B_s,) labels of the source's, (B_t,) positions of the target's."""
 
@@ -80,7 +84,7 @@ def fit(
     context: Context,
     *,
     target: Unlabelled | None = None,
-    select: selection.Rule = selection.source_val,
+    select: Rule | None = None,
 ) -> Fitted:
     """Train a detector in place; it ends with the weights of the epoch that the rule selects.
 
@@ -92,42 +96,49 @@ def fit(
         source: labelled images; an epoch is one pass over them.
         source_val: labelled images for the curves and the selection.
         target: unlabelled images; without them the objective has no target features to ask for.
-        select: which epoch's weights are kept.
+        select: which epoch's weights are kept; the one that the study's rule chooses if not given.
 
     Raises:
         InputError: too few images, or a batch that the workers cannot share equally.
         DivergedError: the loss is not finite.
     """
     order = _order(recipe, source, target, context)
+    select = select or context.rule
+    objective = supervised(objective, recipe, source.labels, detector.classes)
     with only(detector, objective.trainable(detector) if objective.trainable else None):
         step = TrainStep(detector, objective)
+        _compute_in(context.precision, step)
         model = context.prepare(step)
-        optimiser = _optimiser(recipe, step)
+        optimiser, scaler = _optimiser(recipe, step), _scaler(context)
         training = _Training(
             model=model,
             step=step,
             objective=objective,
             optimiser=optimiser,
+            scaler=scaler,
             recipe=recipe,
             order=order,
             source=source,
             target=target,
             context=context,
         )
-        curves, best = _resume(step, optimiser, context)
+        curves, best = _resume(step, optimiser, scaler, context)
         saving = Saving()
-        for epoch in range(len(curves), recipe.epochs):
+        while not finished(recipe, curves):
+            epoch = len(curves)
             with seeded(context.seed, "epoch", epoch, context.rank):
-                row = training.epoch(epoch)
+                row = training.epoch(epoch, learning_rate(recipe, curves))
             _agree(step, context)
-            curves.append({"epoch": epoch + 1.0, **row, **_validation(detector, source_val, context)})
+            # The rule's figure comes last: it is under the rule's name, whatever a method calls its terms.
+            judged = {**_validation(detector, source_val, context), **context.watch(detector)}
+            curves.append({"epoch": epoch + 1.0, **row, **judged})
             if select(curves) == epoch:
                 best = {name: tensor.detach().clone() for name, tensor in detector.state_dict().items()}
-            if epoch + 1 < recipe.epochs:
-                saving.now_and_then(partial(_save, step, optimiser, curves, best, context))
+            if not finished(recipe, curves):
+                saving.now_and_then(partial(_save, step, optimiser, scaler, curves, best, context))
             context.report(curves[-1])
         detector.load_state_dict(best)
-        return Fitted(curves=tuple(curves), chosen=select(curves), images=recipe.epochs * training.images)
+        return Fitted(curves=tuple(curves), chosen=select(curves), images=len(curves) * training.images)
 
 
 class Saving:
@@ -175,15 +186,22 @@ def _order(recipe: Recipe, source: Images, target: Unlabelled | None, context: C
 def _optimiser(recipe: Recipe, module: nn.Module) -> torch.optim.Optimizer:
     parameters = [p for p in module.parameters() if p.requires_grad]
     rate, decay = recipe.learning_rate, recipe.weight_decay
-    if recipe.optimiser == "adamw":
-        return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=True)
-    return torch.optim.SGD(parameters, lr=rate, weight_decay=decay, momentum=0.9, nesterov=True, fused=True)
+    if recipe.optimiser == "sgd":
+        return torch.optim.SGD(parameters, lr=rate, weight_decay=decay, momentum=0.9, nesterov=True, fused=True)
+    kind = torch.optim.AdamW if recipe.optimiser == "adamw" else torch.optim.Adam
+    return kind(parameters, lr=rate, betas=recipe.betas, weight_decay=decay, fused=True)
 
 
-def _learning_rate(recipe: Recipe, progress: float) -> float:
-    if recipe.schedule == "constant":
-        return recipe.learning_rate
-    return recipe.learning_rate * (1 + math.cos(math.pi * progress)) / 2
+def _scaler(context: Context) -> torch.amp.GradScaler:
+    """Keeps small gradients above half precision's zero (Micikevicius et al. 2018, arXiv 1710.03740); else does nothing."""
+    return torch.amp.GradScaler(torch.device(context.device).type, enabled=context.precision == "fp16")
+
+
+def _compute_in(precision: Precision, step: TrainStep) -> None:
+    """The detector's precision, and that of its teachers."""
+    for part in step.modules():
+        if isinstance(part, Detector):
+            part.precision = precision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,13 +212,14 @@ class _Training:
     step: TrainStep
     objective: Objective
     optimiser: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
     recipe: Recipe
     order: Order
     source: Images
     target: Unlabelled | None
     context: Context
 
-    def epoch(self, epoch: int) -> Row:
+    def epoch(self, epoch: int, rate: Rate) -> Row:
         """One pass over the source: mean of every term, learning rate at the start, seconds and images a second."""
         train_mode(self.model)
         started = time.perf_counter()
@@ -208,15 +227,16 @@ class _Training:
         sums: dict[str, Tensor] = {}
         with ahead(self._steps(epoch), DEPTH if self._reads_ahead else 0) as steps:
             for number, parts in enumerate(steps, start=epoch * self.order.steps):
-                figures = self._step(parts, number / (self.recipe.epochs * self.order.steps))
+                progress = number / (self.recipe.epochs * self.order.steps)
+                figures = self._step(parts, progress, rate(progress))
                 # Summed on the device and read once an epoch: a GPU never waits for the loop.
                 sums = {name: value + sums[name] if sums else value for name, value in figures.items()}
         row = _apart(told, _means(sums, self.order.steps, self.context))
-        rate = _learning_rate(self.recipe, epoch / self.recipe.epochs)
+        at_start = rate(epoch / self.recipe.epochs)
         if not all(math.isfinite(value) for value in row.values()):
-            raise DivergedError(f"the loss is not finite in epoch {epoch + 1}: {row}; learning rate {rate:g}")
+            raise DivergedError(f"the loss is not finite in epoch {epoch + 1}: {row}; learning rate {at_start:g}")
         seconds = time.perf_counter() - started
-        return {**row, "learning_rate": rate, "seconds": seconds, "images_per_second": self.images / seconds}
+        return {**row, "learning_rate": at_start, "seconds": seconds, "images_per_second": self.images / seconds}
 
     def _before(self, epoch: int) -> Row:
         """What the objective has to say and to do before the epoch."""
@@ -248,9 +268,9 @@ class _Training:
         positions = np.empty(0, dtype=np.int64) if of_target is None else of_target.index
         return ready(pixels, self.context.device), labels, torch.from_numpy(positions)
 
-    def _step(self, parts: Sequence[_Part], progress: float) -> dict[str, Tensor]:
+    def _step(self, parts: Sequence[_Part], progress: float, rate: float) -> dict[str, Tensor]:
         for group in self.optimiser.param_groups:
-            group["lr"] = _learning_rate(self.recipe, progress)
+            group["lr"] = rate
         self.optimiser.zero_grad(set_to_none=True)
         total = sum(len(labels) for _, labels, _ in parts)
         sums: dict[str, Tensor] = {}
@@ -258,7 +278,8 @@ class _Training:
             share = len(part[1]) / total
             figures = self._gradients(part, progress, share)
             sums = {name: value * share + sums[name] if sums else value * share for name, value in figures.items()}
-        self.optimiser.step()
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
         for call in self.objective.after_step:
             call(self.step.detector, self.optimiser)
         return sums
@@ -271,7 +292,7 @@ class _Training:
         step = as_input(pixels, device), labels, progress, positions
         with self._where_gradients_are_taken(lambda: self.step(*step, only=self.objective.uphill_of)[0]):
             loss, figures = self.model(*step)
-            (loss * share).backward()
+            self.scaler.scale(loss * share).backward()
         terms: Mapping[str, Tensor] = figures
         return terms
 
@@ -317,7 +338,7 @@ def _validation(detector: Detector, images: Images, context: Context) -> Row:
     """Accuracy, AUROC and cross-entropy on held-out source images, each worker scoring its part."""
     found = log_odds(detector, part_of(images.pixels, context), context.device)
     z = context.gather(found).astype(np.float64)
-    z, labels = seen_whole(z, images.views), images.labels[:: images.views]
+    z, labels = seen_whole(z, images.views, images.top), np.minimum(images.labels[:: images.views], FAKE)
     figures = detection_metrics(labels, 1 / (1 + np.exp(-z)))
     loss = np.logaddexp(0, np.where(labels == 1, -z, z)).mean()
     kept = {f"val_{name}": figures[name] for name in ("accuracy", "auroc") if name in figures}
@@ -325,16 +346,32 @@ def _validation(detector: Detector, images: Images, context: Context) -> Row:
 
 
 def _save(
-    step: TrainStep, optimiser: torch.optim.Optimizer, curves: list[Row], best: dict[str, Tensor], context: Context
+    step: TrainStep,
+    optimiser: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    curves: list[Row],
+    best: dict[str, Tensor],
+    context: Context,
 ) -> None:
-    state = {"model": step.state_dict(), "optimiser": optimiser.state_dict(), "curves": curves, "best": best}
-    context.save_state(state)
+    trained = {"model": step.state_dict(), "optimiser": optimiser.state_dict(), "scaler": scaler.state_dict()}
+    context.save_state({**trained, "curves": curves, "best": best})
 
 
-def _resume(step: TrainStep, optimiser: torch.optim.Optimizer, context: Context) -> tuple[list[Row], dict[str, Tensor]]:
+def _resume(
+    step: TrainStep, optimiser: torch.optim.Optimizer, scaler: torch.amp.GradScaler, context: Context
+) -> tuple[list[Row], dict[str, Tensor]]:
     state = context.load_state()
     if state is None:
         return [], {}
     step.load_state_dict(state["model"])
     optimiser.load_state_dict(state["optimiser"])
+    for parameter, kept in optimiser.state.items():
+        # A state is kept row by row; a fused step wants moments to lie in memory as their parameters do.
+        kept.update({name: _laid_out_as(parameter, value) for name, value in kept.items()})
+    scaler.load_state_dict(state["scaler"])
     return state["curves"], state["best"]
+
+
+def _laid_out_as(parameter: Tensor, value: Any) -> Any:
+    same = isinstance(value, Tensor) and value.shape == parameter.shape
+    return torch.empty_like(parameter, dtype=value.dtype).copy_(value) if same else value

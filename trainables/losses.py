@@ -203,6 +203,42 @@ def jdot(
     return (torch.as_tensor(plan, dtype=cost.dtype, device=cost.device) * cost).sum()
 
 
+def distillation(logits: Tensor, before: Tensor, temperature: float) -> Tensor:
+    """How far answers have moved from what they were, softened: ``T^2 KL(softmax(before/T) || softmax(logits/T))``.
+
+    Hinton, Vinyals & Dean 2015 (arXiv 1503.02531), section 2, less the entropy of what was said before, so that
+    unmoved answers give 0; T^2 keeps the gradient's size where T changes. The mean over the batch.
+
+    Args:
+        logits, before: (B, C) of the same images.
+        temperature: T, above 0.
+    """
+    now, then = (functional.log_softmax(z / temperature, dim=1) for z in (logits, before))
+    return temperature**2 * functional.kl_div(now, then, reduction="batchmean", log_target=True)
+
+
+def supervised_contrastive(features: Tensor, labels: Tensor, temperature: float = 0.07) -> Tensor:
+    """SupCon: images of one class near each other in angle, those of other classes far.
+
+    The mean over images i of ``-1/|P(i)| sum_p log(exp(z_i . z_p / T) / sum_a exp(z_i . z_a / T))``, with z the
+    features scaled to length 1, P(i) the other images of i's class and a all other images; an image that is alone in
+    its class is left out, and a batch of such images gives 0. Khosla et al. 2020 (arXiv 2004.11362), equation 2.
+
+    Args:
+        features: (B, D).
+        labels: (B,) classes.
+        temperature: T, above 0.
+    """
+    units = functional.normalize(features, dim=1)
+    others = ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+    similarities = (units @ units.T / temperature).masked_fill(~others, -torch.inf)
+    surprises = similarities.logsumexp(dim=1, keepdim=True) - similarities
+    positives = (labels[:, None] == labels[None]) & others
+    counts = positives.sum(dim=1)
+    means = surprises.masked_fill(~positives, 0).sum(dim=1) / counts.clamp_min(1)
+    return means.sum() / (counts > 0).sum().clamp_min(1)
+
+
 def gradient_reversal(features: Tensor, strength: float) -> Tensor:
     """The features unchanged; on the way back their gradient is multiplied by ``-strength``.
 

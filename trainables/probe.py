@@ -44,7 +44,7 @@ def probe(detector: Detector, images: Images, seed: int, device: str) -> Mapping
     """
     layer = last_linear(detector)
     features = inputs_of(layer, detector, images, device)
-    fake = (images.labels == FAKE).astype(np.int64)
+    fake = (images.labels >= FAKE).astype(np.int64)
     strength, told = _strength(features, fake, [digest_of(square) for square in images.ids], seed)
     scaler, regression = _regression(strength).fit(features, fake)
     weight = regression.coef_[0] / scaler.scale_
@@ -71,7 +71,7 @@ def inputs_of(layer: nn.Linear, detector: Detector, images: Images, device: str)
     hook = layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
 
     def given(batch: Tensor) -> Tensor:
-        detector(batch)
+        detector.classify(detector.features(batch))  # the plain image, however many views it is scored by
         return seen.pop()
 
     try:

@@ -71,7 +71,7 @@ class Predicted:
     @property
     def prior(self) -> float:
         """The share of the images that is called fake."""
-        return float((self.log_odds > 0).mean())
+        return called_fake(self.log_odds)
 
     def take(self, index: Index) -> Predicted:
         """Of the images at these positions, in this order."""
@@ -221,6 +221,11 @@ def summary(labels: Index) -> dict[str, float]:
     }
 
 
+def called_fake(odds: NDArray[np.floating], cut: float = 0.0) -> float:
+    """The share of images that is called fake: whose log odds are above the cut."""
+    return float((odds > cut).mean())
+
+
 def with_prior(outcome: Outcome, detector: Detector, data: AdaptationData, context: Context, **more: float) -> Outcome:
     """The outcome with ``predicted_prior``, the share of the target that is now called fake, and more figures.
 
@@ -228,6 +233,6 @@ def with_prior(outcome: Outcome, detector: Detector, data: AdaptationData, conte
     """
     from trainables.score import log_odds
 
-    called = log_odds(detector, data.target.pixels, context.device) > 0
-    metrics: Mapping[str, float] = {**outcome.metrics, **more, "predicted_prior": float(called.mean())}
-    return replace(outcome, metrics=metrics, images=outcome.images + len(called))
+    odds = log_odds(detector, data.target.pixels, context.device)
+    metrics: Mapping[str, float] = {**outcome.metrics, **more, "predicted_prior": called_fake(odds)}
+    return replace(outcome, metrics=metrics, images=outcome.images + len(odds))

@@ -26,7 +26,7 @@ class Entry:
         traits: adaptation: ``identity`` (needs no cell of its own), ``few`` (reads labelled target images),
             ``oracle`` (reads all of them: its figures stand apart), ``continual`` (a step of a sequence of generators),
             ``batchnorm`` (needs BatchNorm layers), and those of ``trainables.composing``. Detectors: ``weights`` (can
-            start from a file). Selections: ``third`` (needs a third generator), ``oracle`` (reads target labels).
+            start from a file), and those of ``trainables.contract``. Selections: ``third`` (needs a third generator), ``oracle`` (reads target labels).
             Corruptions: ``identity`` (changes nothing). Generators: their family, ``gan`` or
             ``dm``.
     """
@@ -55,7 +55,43 @@ def _entry(module: str, summary: str, *traits: str, version: int = 1) -> Entry:
 
 DETECTORS: Registry = {
     "residual_cnn": _entry("detectors.residual_cnn", "fixed high-pass filters, then a small CNN"),
-    "resnet18": _entry("detectors.resnet18", "torchvision ResNet-18, from random or given weights", "weights"),
+    "backbone": _entry(
+        "detectors.backbone", "any network of torchvision's or timm's by its name, such as resnet50", "weights"
+    ),
+    "cnndetection": _entry(
+        "detectors.cnndetection", "a ResNet-50 trained on blurred and compressed images (Wang 2020)", "weights"
+    ),
+    "npr": _entry("detectors.npr", "differences within blocks of 2x2 pixels, then a small or half a ResNet"),
+    "srm": _entry("detectors.srm", "the 30 rich-model filters of steganalysis, then a small CNN"),
+    "constrained": _entry("detectors.constrained", "learnt filters that are prediction errors, then a small CNN"),
+    "patches": _entry("detectors.patches", "small patches judged one by one by a network that is cut off early"),
+    "frozen": _entry(
+        "detectors.frozen", "any network's features as they are, under an SVM or the like", "solved", "weights"
+    ),
+    "clip_linear": _entry(
+        "detectors.clip_linear", "CLIP's features as they are, under one affine map (UnivFD)", "solved", "weights"
+    ),
+    "clip_knn": _entry(
+        "detectors.clip_knn", "nearest neighbours by cosine among CLIP's features (UnivFD)", "solved", "weights"
+    ),
+    "clip_svm": _entry(
+        "detectors.clip_svm", "CLIP's features of a handful of images, under a linear SVM", "solved", "weights"
+    ),
+    "rine": _entry(
+        "detectors.rine", "every depth of a frozen network, weighed by what it tells", "objective", "weights"
+    ),
+    "lora_backbone": _entry(
+        "detectors.lora_backbone", "a frozen network with low-rank corrections, and a linear head", "weights"
+    ),
+    "dfx": _entry("detectors.dfx", "three specialised networks, fused (DeepFeatureX)", "fused", "weights"),
+    "compact": _entry("detectors.compact", "what few directions of a generator's images explain is its", "solved"),
+    "azimuthal": _entry("detectors.azimuthal", "power spectrum by frequency, under a linear head", "solved"),
+    "dct": _entry("detectors.dct", "logarithms of the cosine transform, under a linear head", "solved"),
+    "dct_cnn": _entry("detectors.dct_cnn", "logarithms of the cosine transform, then a small CNN", "prepared"),
+    "fft_real": _entry("detectors.fft_real", "real part of the Fourier transform, then any network", "weights"),
+    "fft_logmag": _entry(
+        "detectors.fft_logmag", "standardised log magnitudes of frequencies, then any network", "prepared", "weights"
+    ),
 }
 
 ADAPTATIONS: Registry = {
@@ -127,7 +163,7 @@ CORRUPTIONS: Registry = {
 }
 
 ANALYSES: Registry = {
-    "gradcam": _entry("analyses.gradcam", "Grad-CAM by layer and class target, real, seen and unseen fake"),
+    "gradcam": _entry("analyses.gradcam", "Grad-CAM by layer and class target, real, seen and unseen fake", version=2),
 }
 
 GENERATORS: Registry = {

@@ -19,6 +19,7 @@ from trainables.contract import Context, Outcome
 from trainables.detector import Detector
 from trainables.fit import Saving
 from trainables.seeding import generator
+from trainables.selection.rule import Rule
 
 Carried = Mapping[str, Any]
 """What a method carries from round to round: a tree of tensors, numbers and strings."""
@@ -91,6 +92,7 @@ class RoundContext:
         self.world_size: int = outer.world_size
         self.folder: Path = outer.folder
         self.accumulate: int = outer.accumulate
+        self.cache: Path | None = outer.cache
         self.seed: int = int(generator(outer.seed, "round", standing.number).integers(2**62))
         self._outer, self._standing, self._detector, self._fit = outer, standing, detector, fit
 
@@ -101,6 +103,15 @@ class RoundContext:
     def report(self, row: Mapping[str, float]) -> None:
         """The row, with the round's number and the epoch counted on from the rounds before."""
         self._outer.report(self._standing.numbered(row))
+
+    def watch(self, detector: Detector) -> Mapping[str, float]:
+        """As the stage's: the epochs of all rounds follow each other."""
+        return self._outer.watch(detector)
+
+    @property
+    def rule(self) -> Rule:
+        """As the stage's: each round keeps the epoch that is best by it."""
+        return self._outer.rule
 
     def gather(self, values: NDArray[Any]) -> NDArray[Any]:
         """As the stage's."""

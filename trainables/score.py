@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainables.contract import Context, Images, Pixels
+from trainables.contract import FAKE, Context, Images, Pixels
 from trainables.data.stack import Stack
 from trainables.detector import Detector, as_input, evaluating
 from trainables.prefetch import DEPTH, ahead, pays, ready
 
 BATCH = 256
+
+Score = TypeVar("Score", np.float32, np.float64)
 
 
 def score(detector: Detector, pixels: Pixels, device: str = "cpu", batch: int = BATCH) -> NDArray[np.float32]:
@@ -62,24 +65,37 @@ def part_of(pixels: Pixels, context: Context) -> Pixels:
 
 
 def per_image(images: Images, scores: NDArray[np.float32]) -> dict[str, np.float32]:
-    """The score of every image by its digest: the mean over the squares that it is seen through.
+    """The score of every image by its digest: the mean over those of its squares that count.
 
     Args:
         images: as the reader gives them, the squares of an image one after the other.
         scores: (N,) of the squares.
     """
     digests = [digest_of(square) for square in images.ids[:: images.views]]
-    means = scores if images.views == 1 else scores.reshape(-1, images.views).mean(axis=1)
+    means = scores if images.views == 1 else counted(scores, images.views, images.top).mean(axis=1)
     return dict(zip(digests, means, strict=True))
 
 
-def seen_whole(odds: NDArray[np.float64], views: int) -> NDArray[np.float64]:
-    """(N,) log odds of squares to those of images, (N / views,): of the mean P(fake) of an image's squares."""
+def labels_by_image(images: Images) -> dict[str, int]:
+    """Of every image by its digest whether it is fake, 1, whatever kind of fake."""
+    digests = [digest_of(square) for square in images.ids[:: images.views]]
+    return dict(zip(digests, np.minimum(images.labels[:: images.views], FAKE).tolist(), strict=True))
+
+
+def seen_whole(odds: NDArray[np.float64], views: int, top: int | None = None) -> NDArray[np.float64]:
+    """(N,) log odds of squares to those of images, (N / views,): of the mean P(fake) of an image's ``top`` squares."""
     if views == 1:
         return odds
-    fake, real = (np.logaddexp.reduce(-np.logaddexp(0, sign * odds.reshape(-1, views)), axis=1) for sign in (-1, 1))
+    squares = counted(odds, views, top)
+    fake, real = (np.logaddexp.reduce(-np.logaddexp(0, sign * squares), axis=1) for sign in (-1, 1))
     whole: NDArray[np.float64] = fake - real
     return whole
+
+
+def counted(scores: NDArray[Score], views: int, top: int | None = None) -> NDArray[Score]:
+    """(N,) scores of squares to those that count, (N / views, top): of each image the highest; all if not given."""
+    squares = scores.reshape(-1, views)
+    return squares if top in (None, views) else np.sort(squares, axis=1)[:, views - top :]
 
 
 def digest_of(square: str) -> str:

@@ -19,7 +19,7 @@ from trainables.errors import InputError
 from trainables.fit import fit
 from trainables.norms import NORMS, estimate, of_norms
 from trainables.objective import Objective
-from trainables.pseudo import labelled
+from trainables.pseudo import called_fake, labelled
 from trainables.recipe import Recipe
 from trainables.score import log_odds
 from trainables.selection.rule import last
@@ -66,7 +66,7 @@ def train_norms(
 
 def _predictions(when: str, detector: Detector, target: Unlabelled, context: Context) -> dict[str, float]:
     """Share of the target that is called fake, and the mean entropy of real against fake, in nats."""
-    z = torch.from_numpy(log_odds(detector, target.pixels, context.device)).double()
-    fake = torch.sigmoid(z)
-    entropy = torch.special.entr(fake) + torch.special.entr(torch.sigmoid(-z))
-    return {f"predicted_prior{when}": float((z > 0).double().mean()), f"entropy{when}": float(entropy.mean())}
+    odds = log_odds(detector, target.pixels, context.device)
+    z = torch.from_numpy(odds).double()
+    entropy = torch.special.entr(torch.sigmoid(z)) + torch.special.entr(torch.sigmoid(-z))
+    return {f"predicted_prior{when}": called_fake(odds), f"entropy{when}": float(entropy.mean())}

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 from orchestrator.plan.cells import Reading, combine
@@ -86,13 +87,24 @@ class Catalogue:
             raise InputError("no real images came with this generator", where=key, value=fake, fix=fix)
         return own
 
-    def reading(self, role: str, fakes: Sequence[str], reals: Sequence[str], *splits: Split) -> Reading:
+    def reading(
+        self,
+        role: str,
+        fakes: Sequence[str],
+        reals: Sequence[str],
+        *splits: Split,
+        taken: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
+    ) -> Reading:
         """The images of these generators and real sources in these splits, as what they are to a cell.
+
+        Args:
+            taken: how many, by split and name, where not all of them.
 
         Raises:
             KeyError: one has no images in a split; ``expand`` refuses such a study before it asks.
         """
-        return self._reading(role, fakes, reals, [(name, split) for name in (*fakes, *reals) for split in splits])
+        keys = [(name, split) for name in (*fakes, *reals) for split in splits]
+        return self._reading(role, fakes, reals, keys, taken)
 
     def whole(self, fakes: Sequence[str], reals: Sequence[str]) -> Reading:
         """All images of these generators and real sources, whatever their splits."""
@@ -100,18 +112,25 @@ class Catalogue:
         return self._reading("all", fakes, reals, [key for key in self._by_key if key[0] in names])
 
     def _reading(
-        self, role: str, fakes: Sequence[str], reals: Sequence[str], keys: Sequence[tuple[str, Split]]
+        self,
+        role: str,
+        fakes: Sequence[str],
+        reals: Sequence[str],
+        keys: Sequence[tuple[str, Split]],
+        taken: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
     ) -> Reading:
-        counts = Counter[str]()
+        counts, digests = Counter[str](), []
         for name, split in keys:
-            counts[name] += self._by_key[name, split].count
+            images, first = self._by_key[name, split], taken.get(split, {}).get(name)
+            counts[name] += images.count if first is None else first
+            # Named: images that change places (train and val, real and fake) are other data, though the same images.
+            digests.append(f"{name}/{split}:{images.digest}" + ("" if first is None else f":{first}"))
         return Reading(
             role=role,
             fakes={name: counts[name] for name in fakes},
             reals={name: counts[name] for name in reals},
             splits=tuple(split.value for split in Split if any(split is each for _, each in keys)),
-            # Named: images that change places (train and val, real and fake) are other data, though the same images.
-            digest=combine(f"{name}/{split}:{self._by_key[name, split].digest}" for name, split in keys),
+            digest=combine(digests),
         )
 
     def count(self, generators: Iterable[str], split: Split) -> int:

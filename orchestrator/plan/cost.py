@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from orchestrator.plan.cells import Cell, Stage
 from orchestrator.plan.graph import Plan
+from orchestrator.plan.tuned import settings
 
 Kind = tuple[Stage, str, str]
 """Cells of one kind cost about the same: stage, method, detector."""
@@ -40,6 +41,8 @@ def kind(cell: Cell) -> Kind:
 def costs(plan: Plan, pending: Plan, past: Iterable[tuple[Kind, float]]) -> tuple[StageCost, ...]:
     """Work left by stage: a pending cell costs the median of past cells of its kind, else of its stage.
 
+    A tuning costs its trials, and the cell that waits for it nothing: it is one of them.
+
     Args:
         past: kind and seconds of finished cells, of any study.
     """
@@ -47,10 +50,21 @@ def costs(plan: Plan, pending: Plan, past: Iterable[tuple[Kind, float]]) -> tupl
     found = []
     for stage, cells in plan.stages().items():
         left = [cell for cell in pending if cell.stage is stage]
-        guesses = [by_kind.get(kind(cell), by_stage.get(stage)) for cell in left]
+        guesses = [_guess(cell, plan, by_kind, by_stage) for cell in left]
         known = [guess for guess in guesses if guess is not None]
         found.append(StageCost(stage, cells, cells - len(left), sum(known) if len(known) == len(left) else None))
     return tuple(found)
+
+
+def _guess(cell: Cell, plan: Plan, by_kind: Mapping[Kind, float], by_stage: Mapping[Stage, float]) -> float | None:
+    if any(parent in plan.cells and plan.cells[parent].stage is Stage.TUNE for parent in cell.needs):
+        return 0.0
+    stage, method, detector = kind(cell)
+    trials = 1
+    if stage is Stage.TUNE:
+        stage, trials = Stage(str(cell.params["stage"])), settings(cell)["trials"]
+    each = by_kind.get((stage, method, detector), by_stage.get(stage))
+    return None if each is None else each * trials
 
 
 def _medians(past: Iterable[tuple[Kind, float]]) -> tuple[Mapping[Kind, float], Mapping[Stage, float]]:

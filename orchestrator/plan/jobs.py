@@ -14,8 +14,8 @@ class Job:
     """One unit of scheduling.
 
     Attributes:
-        cells: what it runs, in order: a model's cell and its score cells; or the scores of a model made before;
-            or one attack or analysis.
+        cells: what it runs, in order: a model's cell and the score and validate cells that read it; or those of a
+            model made before; or one attack or analysis.
         needs: cells outside the job, still pending, that must be done before it starts.
     """
 
@@ -41,7 +41,7 @@ def jobs(pending: Plan) -> tuple[Job, ...]:
 def _groups(pending: Plan) -> Iterator[list[Cell]]:
     grouped: dict[CellId, list[Cell]] = {}
     for cell in pending:
-        key = cell.needs[0] if cell.stage is Stage.SCORE else cell.id
+        key = cell.needs[0] if cell.stage in (Stage.VALIDATE, Stage.SCORE) else cell.id
         grouped.setdefault(key, []).append(cell)
     yield from grouped.values()
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from orchestrator.plan.cells import Cell, CellId, Json, Stage
 from orchestrator.plan.graph import Plan, plan_of
+from orchestrator.plan.validation import validation
+from trainables.selection.rule import COLUMN
 
 Parameters = Mapping[str, Json]
 """Of a detector or an adaptation, every default written out."""
@@ -27,7 +30,7 @@ def tuning_of(cell: Cell, tuning: Json) -> Cell:
 
 def awaiting(cell: Cell, tuning: Cell) -> Cell:
     """What stands in the plan for the cell until its parameters are chosen."""
-    params = {**cell.params, _KEY[cell.stage]: {"chosen_by": tuning.id}}
+    params: dict[str, Json] = {**cell.params, _KEY[cell.stage]: {"chosen_by": tuning.id}}
     return replace(cell, params=params, needs=(*cell.needs, tuning.id))
 
 
@@ -36,18 +39,50 @@ def with_parameters(tuning: Cell, chosen: Parameters) -> Cell:
 
     It equals the cell of a study that names the same parameters, so neither is ever run twice.
     """
-    stage, of = Stage(str(tuning.params["stage"])), tuning.params["of"]
-    assert isinstance(of, dict)
-    return replace(tuning, stage=stage, params={**of, _KEY[stage]: dict(chosen)})
+    stage = Stage(str(tuning.params["stage"]))
+    return replace(tuning, stage=stage, params={**_base(tuning), _KEY[stage]: dict(chosen)})
+
+
+def trial_of(tuning: Cell, chosen: Parameters) -> tuple[Cell, ...]:
+    """The cells of a trial with these parameters: the model, and where its epochs are watched what they are worth."""
+    model = with_parameters(tuning, chosen)
+    return (model, validation(model, [settings(tuning)["objective"]])) if model.params.get("watched") else (model,)
+
+
+def settings(tuning: Cell) -> Mapping[str, Any]:
+    """How it is searched: ``trials``, ``objective``, ``scheduler``, ``sampler`` and the ``space``, as plain JSON."""
+    found = tuning.params["tuning"]
+    assert isinstance(found, dict)
+    return found
+
+
+def judged_by(tuning: Cell) -> str:
+    """The metric of a trial's last cell that is its value; larger is better."""
+    if tuning.params["stage"] == Stage.TRAIN:
+        return "source_val_accuracy"
+    if not _base(tuning).get("watched"):  # an oracle: the target's held-out labels judge it as they chose its epoch
+        return "target_val_accuracy"
+    return str(settings(tuning)["objective"])
+
+
+def followed_by(tuning: Cell) -> str:
+    """The same in the rows that a trial reports, one an epoch."""
+    figure = judged_by(tuning)
+    return COLUMN["source_val"] if figure.endswith("val_accuracy") else COLUMN.get(figure, figure)
 
 
 def base_parameters(tuning: Cell) -> Parameters:
     """The member's parameters that the search starts from."""
-    of = tuning.params["of"]
-    assert isinstance(of, dict)
-    base = of[_KEY[Stage(str(tuning.params["stage"]))]]
+    base = _base(tuning)[_KEY[Stage(str(tuning.params["stage"]))]]
     assert isinstance(base, dict)
     return base
+
+
+def _base(tuning: Cell) -> Mapping[str, Json]:
+    """The parameters of the cell that is tuned, as it would be without."""
+    of = tuning.params["of"]
+    assert isinstance(of, dict)
+    return of
 
 
 def resolved(plan: Plan, chosen: Mapping[CellId, Parameters]) -> Plan:

@@ -25,7 +25,7 @@ def validation(adapted: Cell, rules: Iterable[str], *reads: Reading) -> Cell:
         params={
             "rules": {name: find("selections", name).version for name in sorted(rules)},
             "image": adapted.params["image"],
-            "source": adapted.params["source"],
+            **{key: adapted.params[key] for key in ("source", "taken") if key in adapted.params},
             "target": adapted.params["target"],
             "train_reals": adapted.params["train_reals"],
             "test_reals": adapted.params["test_reals"],

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 Report = Callable[[Cell, Mapping[str, float]], None]
 
+FEATURES = "features"
+"""Folder, within a node's cache of images, of what frozen networks make of them."""
+
 REPORT_EVERY = 0.5
 """Seconds between two reports of one cell: a report costs a round trip to the driver, an epoch may take less."""
 
@@ -36,6 +39,8 @@ def local_contexts(place: Place, resources: Resources, report: Report | None = N
             device=_device(resources),
             folder=place.folder(cell.id),
             seed=cell.tags.seed,
+            cache=place.cache / FEATURES,
+            **_computing(resources),
             on_report=_throttled(lambda row: report(cell, row)) if report else None,
         )
 
@@ -54,7 +59,7 @@ class TrainContext(LocalContext):
 
         # Each worker keeps the BatchNorm statistics of its own batches; the fit loop averages them at an epoch's end.
         kwargs = {"broadcast_buffers": False} if self.world_size > 1 else None
-        prepared: nn.Module = ray.train.torch.prepare_model(module, parallel_strategy_kwargs=kwargs)
+        prepared: nn.Module = ray.train.torch.prepare_model(self.laid_out(module), parallel_strategy_kwargs=kwargs)
         return prepared
 
     def gather(self, values: NDArray[Any]) -> NDArray[Any]:
@@ -91,12 +96,19 @@ def worker_contexts(place: Place, resources: Resources) -> Callable[[Cell], Trai
             device=_worker_device(resources),
             folder=place.folder(cell.id),
             seed=cell.tags.seed,
+            cache=place.cache / FEATURES,
+            **_computing(resources),
             rank=worker.get_world_rank(),
             world_size=worker.get_world_size(),
             on_report=lambda row: ray.train.report({"cell": cell.id, "row": dict(row)}),
         )
 
     return context_for
+
+
+def _computing(resources: Resources) -> dict[str, Any]:
+    """How a fit computes, as the context has it."""
+    return resources.model_dump(include={"accumulate", "precision", "channels_last"})
 
 
 def _device(resources: Resources) -> str:

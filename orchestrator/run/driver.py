@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from orchestrator.plan.cells import Cell, CellId
+from orchestrator.plan.cells import Cell, CellId, Stage
 from orchestrator.plan.graph import Plan
 from orchestrator.plan.jobs import Job, jobs
+from orchestrator.plan.tuned import resolved
 from orchestrator.run.execute import Work, execute, record_of
+from orchestrator.run.left import may_pass, outstanding, with_lost_models
 from orchestrator.run.listen import Listener
 from orchestrator.run.place import Place
-from orchestrator.run.queue import JobQueue
+from orchestrator.run.queue import JobQueue, Lane
+from orchestrator.run.tuning import TrialJob, Tunings
+from orchestrator.store.chosen import chosen
 from orchestrator.store.ledger import Ledger
 from orchestrator.store.records import Failure, Record, Status
 from orchestrator.study.model import StageResources
@@ -42,50 +46,6 @@ class RunSummary:
         return int(bool(self.failed or self.blocked))
 
 
-def outstanding(
-    plan: Plan, records: Mapping[CellId, Record], *, retry_failed: bool = False
-) -> tuple[Plan, Mapping[CellId, CellId]]:
-    """What is left to run, and what cannot run.
-
-    A failed cell is run again when its failure may pass (a lost worker), or when ``retry_failed``.
-
-    Returns:
-        The cells to run, and each blocked cell with the parent that blocks it.
-    """
-    todo: dict[CellId, Cell] = {}
-    blocked: dict[CellId, CellId] = {}
-    for cell in plan:
-        record = records.get(cell.id)
-        if record and record.status is Status.DONE:
-            continue
-        broken = next(
-            (parent for parent in cell.needs if parent in blocked or _stays_failed(parent, todo, records)), None
-        )
-        if broken is not None:
-            blocked[cell.id] = broken
-        elif record is None or record.status is not Status.FAILED or retry_failed or _may_pass(record):
-            todo[cell.id] = cell
-    return Plan(plan.study, todo), blocked
-
-
-def with_lost_models(plan: Plan, todo: Plan, whole: Callable[[CellId], bool]) -> Plan:
-    """``todo``, and the models that it needs and whose files are gone, though the ledger holds them as done."""
-    chosen = set(todo.cells)
-    for cell in reversed(list(plan)):
-        if cell.id in chosen:
-            chosen.update(parent for parent in cell.needs if parent not in chosen and not whole(parent))
-    return Plan(plan.study, {cell.id: cell for cell in plan if cell.id in chosen})
-
-
-def _stays_failed(cell: CellId, todo: Mapping[CellId, Cell], records: Mapping[CellId, Record]) -> bool:
-    record = records.get(cell)
-    return cell not in todo and record is not None and record.status is Status.FAILED
-
-
-def _may_pass(record: Record) -> bool:
-    return record.failure is not None and record.failure.retryable
-
-
 class Run:
     """One run of a plan, whatever executes it: hands out jobs, files what comes back, tells the listeners.
 
@@ -94,9 +54,13 @@ class Run:
         place: where workers read and write.
         ledger: opened for writing by this process.
         resources: of the study's stages.
-        listeners: told of everything, in this thread.
+        listeners: told of everything, in this thread; of a trial only through its tuning.
         retry_failed: also run cells that the ledger holds as failed.
         work: runs one job: ``execute``, except in benchmarks of the scheduling itself.
+        trials: the database where Optuna keeps trials; the tunings' own folders if not given.
+
+    Attributes:
+        plan: with every cell whose parameters a tuning has chosen by now as the ordinary cell it is.
     """
 
     def __init__(
@@ -109,30 +73,59 @@ class Run:
         listeners: Sequence[Listener] = (),
         retry_failed: bool = False,
         work: Work = execute,
+        trials: str | None = None,
     ) -> None:
         self.plan, self.place, self.resources, self.work = plan, place, resources, work
-        self._ledger, self._listeners = ledger, listeners
+        self._ledger, self._listeners, self._retry_failed = ledger, listeners, retry_failed
         self._clock = time.perf_counter()
         self._executed = 0
         self._seconds_of_work = 0.0
-        self._records = {cell: record for cell, record in ledger.records().items() if cell in plan.cells}
-        self._adopt()
-        todo, blocked = outstanding(plan, self._records, retry_failed=retry_failed)
-        self.todo = with_lost_models(plan, todo, place.artifacts.whole)
-        self.queue = JobQueue(jobs(self.todo), self.todo, resources)
+        self._over: set[CellId] = set()
+        self._records = ledger.records()
+        self._tunings = Tunings(self, place, resources, trials)
+        self.queue = JobQueue((), Plan(plan.study, {}), resources)
+        self._resolve()
+        while self.adopt(self.plan):  # among that may be what a tuning has chosen
+            self._resolve()
+        blocked = self._queue_up()
         for listener in listeners:
-            listener.begin(plan, {cell: r for cell, r in self._records.items() if cell not in self.todo.cells})
-        self._block({plan.cells[cell]: parent for cell, parent in blocked.items()})
+            listener.begin(self.plan, self._settled())
+        self._block(blocked)
+
+    def take(self, *lanes: Lane) -> Job | None:
+        """The next job of these lanes, which is then out; None if none is ready. Trials go first: most waits for them.
+
+        Raises:
+            InputError: the database of trials cannot be used.
+        """
+        while True:
+            self._search()
+            job = self._tunings.take(*lanes)
+            if job is not None or not self._conclude():
+                return job or self.queue.take(*lanes)
+
+    def ready(self, which: Lane) -> bool:
+        """Whether a job of this lane could start now."""
+        self._search()
+        return self._tunings.ready(which) or self.queue.ready(which)
 
     def started(self, job: Job) -> None:
         """A worker has taken up a job."""
-        for listener in self._listeners:
-            listener.started(job.cells[0])
+        if not isinstance(job, TrialJob):
+            for listener in self._listeners:
+                listener.started(job.cells[0])
 
-    def progress(self, cell: CellId, row: Mapping[str, float]) -> None:
-        """A running cell reports."""
-        for listener in self._listeners:
-            listener.progress(self.plan.cells[cell], row)
+    def progress(self, cell: CellId, row: Mapping[str, float]) -> bool:
+        """A running cell reports.
+
+        Returns:
+            Whether it should be stopped: it is a trial's, and behind others.
+        """
+        behind = self._tunings.behind(cell, row)
+        if behind is None:
+            for listener in self._listeners:
+                listener.progress(self.plan.cells[cell], row)
+        return bool(behind)
 
     def tick(self) -> None:
         """Nothing has come back; let the listeners catch up."""
@@ -143,11 +136,21 @@ class Run:
         """A job has come back: commit its records, unlock what waits for them, block what cannot run any more."""
         told = {record.cell for record in records}
         self._commit(records)
+        if isinstance(job, TrialJob):
+            self._tunings.finish(job)
+            self._conclude()
+            return
         done = [record.cell for record in records if record.status is Status.DONE]
         failed = next((record.cell for record in records if record.status is not Status.DONE), None)
         silent = {cell: failed for cell in job.cells if cell.id not in told and failed}
         below = self.queue.settle(job, done)
         self._block(silent | {cell: self._culprit(cell) for cell in below})
+
+    def stopped(self, job: Job) -> None:
+        """A job has come to an end where ``progress`` asked for it."""
+        assert isinstance(job, TrialJob)
+        self._tunings.stop(job)
+        self._conclude()
 
     def lost(self, job: Job, failure: Failure) -> None:
         """The job's worker is gone and its retries are used up; what it had finished is kept."""
@@ -163,7 +166,7 @@ class Run:
 
     def summary(self) -> RunSummary:
         """The run so far."""
-        statuses = [record.status for record in self._records.values()]
+        statuses = [self._records[cell].status for cell in self.plan.cells if cell in self._records]
         return RunSummary(
             done=statuses.count(Status.DONE),
             failed=statuses.count(Status.FAILED),
@@ -173,15 +176,73 @@ class Run:
             work=self._seconds_of_work,
         )
 
-    def _adopt(self) -> None:
-        """Commit what a killed driver's workers had finished and nobody had filed."""
-        missing = [
-            c.id for c in self.plan if c.id not in self._records or self._records[c.id].status is not Status.DONE
-        ]
+    def ended(self, cell: CellId) -> Record | None:
+        """The record of a cell that this run need not run: it is done, or has failed for good."""
+        record = self._records.get(cell)
+        if record is None or record.status is Status.BLOCKED:
+            return None
+        return None if record.status is Status.FAILED and self._again(record) else record
+
+    def busy(self, cell: CellId) -> bool:
+        """Whether a job has the cell, one that is out or one that is yet to be handed out."""
+        return self.queue.has(cell) or self._tunings.has(cell)
+
+    def _again(self, record: Record) -> bool:
+        """Whether a failed cell is run again: once a run, where that may help or was asked for."""
+        return record.cell not in self._over and (self._retry_failed or may_pass(record))
+
+    def adopt(self, cells: Iterable[Cell]) -> bool:
+        """Commit what a killed driver's workers had finished of these cells and nobody had filed; whether any."""
+        records = ((cell.id, self._records.get(cell.id)) for cell in cells)
+        missing = [cell for cell, record in records if record is None or record.status is not Status.DONE]
         found = self.place.artifacts.left_behind(missing)
-        if found:
-            self._ledger.commit(*found)
-            self._records.update({record.cell: record for record in found})
+        self._ledger.commit(*found)
+        self._records.update({record.cell: record for record in found})
+        return bool(found)
+
+    def _resolve(self) -> None:
+        self.plan = resolved(self.plan, chosen(self._records.values()))
+
+    def _queue_up(self) -> Mapping[Cell, CellId]:
+        """Make the queue of what is left of the plan, what is out included; the cells that cannot run, and why."""
+        todo, blocked = outstanding(self.plan, self._records, self._again)
+        out = self.queue.out
+        at_work = {cell.id for job in out.values() for cell in job.cells}
+        whole = self.place.artifacts.whole
+        self.todo = with_lost_models(self.plan, todo, lambda cell: cell not in at_work and whole(cell))
+        self.queue = JobQueue(jobs(self.todo), self.todo, self.resources, out)
+        return {self.plan.cells[cell]: parent for cell, parent in blocked.items()}
+
+    def _settled(self) -> Mapping[CellId, Record]:
+        """What the ledger holds of the plan and need not be run."""
+        return {
+            cell: self._records[cell]
+            for cell in self.plan.cells
+            if cell in self._records and cell not in self.todo.cells
+        }
+
+    def _search(self) -> None:
+        """Open the tunings whose trials may now start."""
+        while (job := self.queue.take(Lane.TUNE)) is not None:
+            record = self._records.get(job.id)
+            self._tunings.open(job, anew=record is not None and record.status is Status.FAILED)
+            for listener in self._listeners:
+                listener.started(job.cells[0])
+
+    def _conclude(self) -> bool:
+        """File the tunings that have ended, and go on with the plan that follows; whether there were any."""
+        ended = list(self._tunings.close())
+        for job, record in ended:
+            self._commit([record])
+            done = [record.cell] if record.status is Status.DONE else []
+            self._block({cell: self._culprit(cell) for cell in self.queue.settle(job, done)})
+        if any(record.status is Status.DONE for _, record in ended):
+            self._resolve()
+            blocked = self._queue_up()
+            for listener in self._listeners:
+                listener.replanned(self.plan, self._settled())
+            self._block(blocked)
+        return bool(ended)
 
     def _commit(self, records: Iterable[Record]) -> None:
         filed = [replace(record, attempt=self._attempt(record.cell)) for record in records]
@@ -190,9 +251,11 @@ class Run:
         self._ledger.commit(*filed)
         for record in filed:
             self._records[record.cell] = record
-            self._executed += record.status is not Status.BLOCKED
-            self._seconds_of_work += record.seconds
-            for listener in self._listeners:
+            self._over.add(record.cell)
+            if record.stage != Stage.TUNE:  # its work is that of its trials
+                self._executed += record.status is not Status.BLOCKED
+                self._seconds_of_work += record.seconds
+            for listener in self._listeners if record.cell in self.plan.cells else ():
                 listener.finished(record)
 
     def _attempt(self, cell: CellId) -> int:

@@ -8,25 +8,27 @@ import platform
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from orchestrator.plan.cells import Cell, CellId, Stage
+from orchestrator.plan.cells import Cell, Stage
 from orchestrator.plan.jobs import Job
+from orchestrator.run.adapting import adapt
+from orchestrator.run.bench import Bench, ContextFactory, names, with_rows
 from orchestrator.run.place import Place
+from orchestrator.run.training import train
+from orchestrator.run.validating import validate
 from orchestrator.store.records import Failure, Record, Status
-from orchestrator.store.tables import ATTACKS, AUDITS, ROWS_FILE, SCORES_FILE, Column, write_rows, write_scores
-from orchestrator.study.inputs import placed
-from trainables.contract import AdaptationData, Context, Images, Outcome, Split
+from orchestrator.store.tables import ATTACKS, AUDITS, SCORES_FILE, write_scores
+from trainables.context import LocalContext
+from trainables.contract import Context, Images, Outcome, Split
 from trainables.registry import find
 from trainables.writing import remove_temporaries
 
 if TYPE_CHECKING:
     from trainables.detector import Detector
 
-ContextFactory: TypeAlias = Callable[[Cell], Context]
 Work: TypeAlias = Callable[[Job, Place, ContextFactory], Sequence[Record]]
 
 SCORING_BATCH = 256
@@ -46,7 +48,7 @@ def execute(job: Job, place: Place, context_for: ContextFactory) -> list[Record]
     Returns:
         A record for every cell of the job, up to a model that failed.
     """
-    bench = _Bench(place, context_for)
+    bench = Bench(place, context_for)
     left = {record.cell: record for record in place.artifacts.left_behind(cell.id for cell in job.cells)}
     records = []
     for cell in job.cells:
@@ -69,35 +71,7 @@ def failure_of(error: BaseException, *, retryable: bool = False) -> Failure:
     return Failure(kind=type(error).__name__, message=str(error), traceback=text, retryable=retryable)
 
 
-@dataclass
-class _Bench:
-    """What the cells of one job share: the model, and the scores of images that several test sets have in common."""
-
-    place: Place
-    context_for: ContextFactory
-    models: dict[CellId, Detector] = field(default_factory=dict)
-    scores: dict[tuple[str, str], dict[str, np.float32]] = field(default_factory=dict)
-
-    def forget(self) -> None:
-        """Let go of everything on the device that can be had again."""
-        import gc
-
-        import torch
-
-        self.models.clear()
-        gc.collect()
-        torch.cuda.empty_cache()
-
-    def model(self, cell: CellId) -> Detector:
-        """A model made by this job, or by another before it."""
-        if cell not in self.models:
-            from trainables.checkpoint import load_detector
-
-            self.models[cell], _ = load_detector(self.place.artifacts.folder(cell))
-        return self.models[cell]
-
-
-def _attempt(cell: Cell, bench: _Bench) -> Record:
+def _attempt(cell: Cell, bench: Bench) -> Record:
     started, clock = time.time(), time.perf_counter()
     try:
         context = bench.context_for(cell)
@@ -129,7 +103,7 @@ def _attempt(cell: Cell, bench: _Bench) -> Record:
     return record
 
 
-def _within_memory(cell: Cell, bench: _Bench, context: Context) -> Outcome:
+def _within_memory(cell: Cell, bench: Bench, context: LocalContext) -> Outcome:
     """Run the cell; where memory runs out, again with its batches in twice as many parts, down to an eighth.
 
     Not where several workers train together: the others would wait for the one that starts over.
@@ -151,7 +125,7 @@ def _is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError | torch.OutOfMemoryError)
 
 
-def _audit(cell: Cell, bench: _Bench, context: Context) -> Outcome:
+def _audit(cell: Cell, bench: Bench, context: Context) -> Outcome:
     from trainables.auditing.audit import audit
     from trainables.data.manifest import Manifest
     from trainables.data.reader import Reader
@@ -165,71 +139,15 @@ def _audit(cell: Cell, bench: _Bench, context: Context) -> Outcome:
     found = audit(manifest, reals, preprocess=place.image, reader=reader)
     rows = [{str(name): value for name, value in row.items()} for row in found.scores.to_dict("records")]
     outcome = Outcome(metrics=found.metrics, rows=rows, files=found.save(context.folder), images=found.findings.images)
-    return _with_rows(outcome, context, AUDITS)
+    return with_rows(outcome, context, AUDITS)
 
 
-def _train(cell: Cell, bench: _Bench, context: Context) -> Outcome:
-    from trainables.detector import build_detector
-    from trainables.fit import train
-
-    parameters = cell.params["detector"]
-    assert isinstance(parameters, dict)
-    config: Any = find("detectors", cell.method).config.model_validate(placed(parameters, bench.place.inputs))
-    reader = bench.place.reader()
-    generators = [*_names(cell, "reals"), str(cell.params["source"])]
-    detector = build_detector(cell.method, config, seed=context.seed)
-    outcome = train(
-        config, detector, reader.images(generators, Split.TRAIN), reader.images(generators, Split.VAL), context
-    )
-    return _keep_model(cell, bench, context, detector, outcome, {"kind": cell.method, "config": parameters})
-
-
-def _adapt(cell: Cell, bench: _Bench, context: Context) -> Outcome:
-    from trainables.checkpoint import load_detector
-
-    entry = find("adaptations", cell.method)
-    config = entry.config.model_validate(cell.params["adaptation"])
-    detector, card = load_detector(bench.place.artifacts.folder(cell.needs[0]))
-    traits = entry.traits | ({"few"} if config.reads_few else frozenset())
-    outcome = entry.load().adapt(config, detector, _adaptation_data(cell, bench, traits), context)
-    same = {"kind": card["kind"], "config": card["config"]}
-    return _keep_model(cell, bench, context, detector, outcome, same)
-
-
-def _adaptation_data(cell: Cell, bench: _Bench, traits: frozenset[str]) -> AdaptationData:
-    reader = bench.place.reader()
-    source = [*_names(cell, "train_reals"), str(cell.params["source"])]
-    target = [*_names(cell, "test_reals"), str(cell.params["target"])]
-    return AdaptationData(
-        source_train=reader.images(source, Split.TRAIN),
-        source_val=reader.images(source, Split.VAL),
-        target=reader.unlabelled(target, Split.ADAPT),
-        few=reader.images(target, Split.FEW) if "few" in traits else None,
-        oracle_train=reader.images(target, Split.TRAIN) if "oracle" in traits else None,
-        oracle_val=reader.images(target, Split.VAL) if "oracle" in traits else None,
-    )
-
-
-def _keep_model(
-    cell: Cell, bench: _Bench, context: Context, detector: Detector, outcome: Outcome, card: Mapping[str, Any]
-) -> Outcome:
-    from trainables.checkpoint import CARD, WEIGHTS, save_detector
-    from trainables.context import STATE
-
-    if context.rank == 0:
-        about = {"cell": cell.id, "image": cell.params["image"], "data": cell.data, "tags": asdict(cell.tags)}
-        save_detector(context.folder, detector, {**card, **about})
-        (context.folder / STATE).unlink(missing_ok=True)  # of the unfinished fit; the cell is whole now
-    bench.models[cell.id] = detector
-    return replace(outcome, files=(WEIGHTS, CARD, *outcome.files))
-
-
-def _score(cell: Cell, bench: _Bench, context: Context) -> Outcome:
+def _score(cell: Cell, bench: Bench, context: Context) -> Outcome:
     from trainables.metrics import detection_metrics
     from trainables.score import digest_of
 
     detector = bench.model(cell.needs[0])
-    generators = [*_names(cell, "reals"), str(cell.params["test"])]
+    generators = [*names(cell, "reals"), str(cell.params["test"])]
     scores: dict[str, np.float32] = {}
     fresh = 0
     for generator in generators:
@@ -246,7 +164,7 @@ def _score(cell: Cell, bench: _Bench, context: Context) -> Outcome:
     return Outcome(metrics=detection_metrics(labels, found), files=[SCORES_FILE], images=fresh * images.views)
 
 
-def _scores(cell: Cell, bench: _Bench, context: Context, detector: Detector, generator: str) -> dict[str, np.float32]:
+def _scores(cell: Cell, bench: Bench, context: Context, detector: Detector, generator: str) -> dict[str, np.float32]:
     """P(fake) of one generator's test images by digest, each scored once whatever number of test sets holds it."""
     from trainables.corruption import corrupted
     from trainables.score import per_image, score
@@ -259,44 +177,32 @@ def _scores(cell: Cell, bench: _Bench, context: Context, detector: Detector, gen
     return per_image(images, scores)
 
 
-def _attack(cell: Cell, bench: _Bench, context: Context) -> Outcome:
+def _attack(cell: Cell, bench: Bench, context: Context) -> Outcome:
     entry = find("attacks", cell.method)
     config = entry.config.model_validate(cell.params["attack"])
-    images = bench.place.reader().images([*_names(cell, "reals"), str(cell.params["test"])], Split.TEST)
+    images = bench.place.reader().images([*names(cell, "reals"), str(cell.params["test"])], Split.TEST)
     outcome = entry.load().attack(config, bench.model(cell.needs[0]), images, context)
-    return _with_rows(outcome, context, ATTACKS)
+    return with_rows(outcome, context, ATTACKS)
 
 
-def _analyse(cell: Cell, bench: _Bench, context: Context) -> Outcome:
+def _analyse(cell: Cell, bench: Bench, context: Context) -> Outcome:
     entry = find("analyses", cell.method)
     config = entry.config.model_validate(cell.params["analysis"])
     reader = bench.place.reader()
     groups: dict[str, Images] = {
-        "real": reader.images(_names(cell, "reals"), Split.TEST),
-        "seen fake": reader.images([str(cell.params["seen"])], Split.TEST),
+        "real": reader.images(names(cell, "reals"), Split.TEST),
+        "seen fake": reader.images(names(cell, "seen"), Split.TEST),
     }
-    groups |= {f"unseen fake: {name}": reader.images([name], Split.TEST) for name in _names(cell, "unseen")}
+    groups |= {f"unseen fake: {name}": reader.images([name], Split.TEST) for name in names(cell, "unseen")}
     outcome = entry.load().analyse(config, bench.model(cell.needs[0]), groups, context)
-    return _with_rows(outcome, context)
+    return with_rows(outcome, context)
 
 
-def _with_rows(outcome: Outcome, context: Context, columns: Sequence[Column] = ()) -> Outcome:
-    if not outcome.rows:
-        return outcome
-    write_rows(context.folder / ROWS_FILE, outcome.rows, columns)
-    return replace(outcome, rows=(), files=(*outcome.files, ROWS_FILE))
-
-
-def _names(cell: Cell, key: str) -> list[str]:
-    names = cell.params[key]
-    assert isinstance(names, list)
-    return [str(name) for name in names]
-
-
-_STAGES: Mapping[Stage, Callable[[Cell, _Bench, Context], Outcome]] = {
+_STAGES: Mapping[Stage, Callable[[Cell, Bench, LocalContext], Outcome]] = {
     Stage.AUDIT: _audit,
-    Stage.TRAIN: _train,
-    Stage.ADAPT: _adapt,
+    Stage.TRAIN: train,
+    Stage.ADAPT: adapt,
+    Stage.VALIDATE: validate,
     Stage.SCORE: _score,
     Stage.ATTACK: _attack,
     Stage.ANALYSE: _analyse,

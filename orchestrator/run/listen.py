@@ -16,11 +16,17 @@ class Listener(Protocol):
     def begin(self, plan: Plan, done: Mapping[CellId, Record]) -> None:
         """A run of ``plan`` starts; ``done`` is what the ledger already held of it."""
 
+    def replanned(self, plan: Plan, done: Mapping[CellId, Record]) -> None:
+        """A tuning has chosen, and the run goes on with ``plan``; ``done`` is what the ledger holds of that."""
+
     def started(self, cell: Cell) -> None:
         """A worker has taken up a cell."""
 
     def progress(self, cell: Cell, row: Mapping[str, float]) -> None:
-        """A running cell has finished an epoch (``row["epoch"]``) or a part of its work."""
+        """A running cell has finished an epoch (``row["epoch"]``) or a part of its work.
+
+        A tuning tells how many of its ``trials`` have ended (``trial``), and the ``best`` value so far.
+        """
 
     def finished(self, record: Record) -> None:
         """A cell is in the ledger: done, failed or blocked."""

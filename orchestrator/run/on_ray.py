@@ -34,9 +34,9 @@ def run_on_ray(run: Run, address: str | None = None) -> None:
 
         tasks = TaskPool(run, cluster)
         while run.queue:
-            if run.queue.ready(Lane.INLINE):
+            if run.ready(Lane.INLINE):
                 _wave(run, Lane.INLINE, tasks, cluster)
-            elif run.queue.ready(Lane.TRAIN):
+            elif run.ready(Lane.TRAIN):
                 tasks.drain()
                 _wave(run, Lane.TRAIN, tasks, cluster)
             else:
@@ -46,13 +46,14 @@ def run_on_ray(run: Run, address: str | None = None) -> None:
 def _wave(run: Run, which: Lane, tasks: TaskPool, cluster: Cluster) -> None:
     from ray import tune
 
-    from orchestrator.run.search import PlanSearch, Progress
+    from orchestrator.run.search import Heeding, PlanSearch, Progress
 
     search = PlanSearch(run, which)
     tuner = tune.Tuner(
         _trainable(run, which),
         tune_config=tune.TuneConfig(
             search_alg=search,
+            scheduler=Heeding(run),
             num_samples=-1,
             reuse_actors=which is Lane.INLINE,
             max_concurrent_trials=_concurrent(run, which, cluster),

@@ -17,13 +17,16 @@ from rich.text import Text
 from orchestrator.plan.cells import Cell, CellId, Stage
 from orchestrator.plan.graph import Plan
 from orchestrator.run.listen import Listener
-from orchestrator.run.tally import Clock, Running, Tally, figure, reason, span
+from orchestrator.run.tally import Clock, Running, Tally, figure, position, reason, span
 from orchestrator.store.records import Record, Status
 
 REFRESH_HZ = 4.0
 SUMMARY_EVERY = 5.0
 LINES = 6
 """Running cells and failures shown at once; of more, the number."""
+
+_QUIET: Mapping[str, str] = {Stage.SCORE: "scored", Stage.VALIDATE: "validated"}
+"""Stages whose cells come by the dozen and are summed up, and the word for it."""
 
 
 def view_for(stream: TextIO) -> Listener:
@@ -36,7 +39,9 @@ def view_for(stream: TextIO) -> Listener:
 
 
 class PlainView:
-    """One line for every model, attack and analysis that is done and every failure; scores are summed up.
+    """A line for every model, attack and analysis that is done and every failure, and for tunings now and then.
+
+    Scores are summed up.
 
     Args:
         stream: where lines go; a reader that went away stops the lines, never the run.
@@ -54,20 +59,25 @@ class PlainView:
         ended = sum(self._tally.ended(stage) for stage in self._tally.total)
         self._say(f"{plan.study}: {len(plan) - ended} cells to run" + (f", {ended} done before" if ended else ""))
 
+    def replanned(self, plan: Plan, done: Mapping[CellId, Record]) -> None:
+        self._tally.replanned(plan, done)
+
     def started(self, cell: Cell) -> None:
         self._tally.started(cell)
 
     def progress(self, cell: Cell, row: Mapping[str, float]) -> None:
         self._tally.progress(cell, row)
+        if cell.stage is Stage.TUNE and self._tally.clock() - self._told >= SUMMARY_EVERY:
+            self._tell(f"{cell.name} {position(row)} {figure(row)}".rstrip())
 
     def finished(self, record: Record) -> None:
         self._tally.finished(record)
         if record.status is Status.FAILED:
             self._tell(f"FAILED {record.name}: {reason(record)}")
-        elif record.status is Status.DONE and record.stage != Stage.SCORE:
+        elif record.status is Status.DONE and record.stage not in _QUIET:
             self._tell(f"done {record.name} {figure(record.metrics)}".rstrip())
         else:
-            self._quiet["scored" if record.status is Status.DONE else "blocked"] += 1
+            self._quiet[_QUIET[record.stage] if record.status is Status.DONE else "blocked"] += 1
             self.tick()
 
     def tick(self) -> None:
@@ -113,6 +123,10 @@ class LiveView:
             self._title = plan.study
             self._tally.begin(plan, done)
         self._live.start()
+
+    def replanned(self, plan: Plan, done: Mapping[CellId, Record]) -> None:
+        with self._lock:
+            self._tally.replanned(plan, done)
 
     def started(self, cell: Cell) -> None:
         with self._lock:
@@ -166,9 +180,10 @@ def _running(running: Iterable[Running], now: float) -> Table:
     longest_first = sorted(running, key=lambda one: one.since)
     grid = Table.grid(padding=(0, 2))
     for one in longest_first[:LINES]:
-        epoch = f"epoch {one.row['epoch']:.0f}" if "epoch" in one.row else ""
         name = Text(one.cell.name, overflow="ellipsis", no_wrap=True)
-        grid.add_row(Text("▸", style="cyan"), name, Text(epoch), Text(figure(one.row)), Text(span(now - one.since)))
+        grid.add_row(
+            Text("▸", style="cyan"), name, Text(position(one.row)), Text(figure(one.row)), Text(span(now - one.since))
+        )
     if len(longest_first) > LINES:
         grid.add_row("", Text(f"and {len(longest_first) - LINES} more", style="dim"))
     return grid

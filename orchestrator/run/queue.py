@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 
 from orchestrator.plan.cells import Cell, CellId, Stage
@@ -18,18 +18,22 @@ class Lane(StrEnum):
 
     ``inline`` jobs share the warm processes of one Tune run; ``train`` jobs each start a TorchTrainer, in a Tune run of
     their own, because idle warm processes would keep the resources its workers wait for; ``task`` jobs are Ray tasks.
+    ``tune`` jobs are the driver's: it searches, and their trials run in the other lanes.
     """
 
     INLINE = "inline"
     TRAIN = "train"
     TASK = "task"
+    TUNE = "tune"
 
 
-def lane(job: Job, resources: StageResources) -> Lane:
-    """The lane of a job."""
-    if job.stage in (Stage.AUDIT, Stage.ATTACK, Stage.ANALYSE):
+def lane(stage: Stage, resources: StageResources) -> Lane:
+    """The lane of a job whose first cell is of this stage."""
+    if stage is Stage.TUNE:
+        return Lane.TUNE
+    if stage in (Stage.AUDIT, Stage.ATTACK, Stage.ANALYSE):
         return Lane.TASK
-    if job.stage.makes_model and resources.of(job.stage).distributed:
+    if stage.makes_model and resources.of(stage).distributed:
         return Lane.TRAIN
     return Lane.INLINE
 
@@ -44,12 +48,17 @@ class JobQueue:
         jobs: parents before children.
         plan: the pending cells of all jobs.
         resources: decide each job's lane.
+        out: what an earlier queue has handed out, by id: those of the jobs are not handed out again.
     """
 
-    def __init__(self, jobs: Sequence[Job], plan: Plan, resources: StageResources) -> None:
+    def __init__(
+        self, jobs: Sequence[Job], plan: Plan, resources: StageResources, out: Mapping[CellId, Job] | None = None
+    ) -> None:
         self._plan = plan
         self._resources = resources
         self._jobs = {job.id: job for job in jobs}
+        self._cells = {cell.id for cell in plan}
+        self._out = dict(out or {})
         self._missing = {job.id: set(job.needs) for job in jobs}
         self._order = {job.id: (-_unlocks(job, plan), index) for index, job in enumerate(jobs)}
         self._readers: defaultdict[CellId, list[CellId]] = defaultdict(list)
@@ -57,12 +66,21 @@ class JobQueue:
         for job in jobs:
             for parent in job.needs:
                 self._readers[parent].append(job.id)
-            if not job.needs:
+            if not job.needs and job.id not in self._out:
                 self._make_ready(job)
 
     def __bool__(self) -> bool:
         """Whether any job is left to start or to wait for."""
         return bool(self._jobs)
+
+    @property
+    def out(self) -> Mapping[CellId, Job]:
+        """The jobs that were handed out and have not ended, by id."""
+        return self._out
+
+    def has(self, cell: CellId) -> bool:
+        """Whether the cell is in a job that is out, or yet to be handed out."""
+        return cell in self._cells
 
     def ready(self, which: Lane) -> bool:
         """Whether a job of this lane could start now."""
@@ -79,6 +97,7 @@ class JobQueue:
             return None
         _, first = min(heads)
         _, job_id = heapq.heappop(self._ready[first])
+        self._out[job_id] = self._jobs[job_id]
         return self._jobs[job_id]
 
     def settle(self, job: Job, done: Iterable[CellId]) -> tuple[Cell, ...]:
@@ -89,6 +108,8 @@ class JobQueue:
         """
         finished = set(done)
         self._jobs.pop(job.id, None)
+        self._out.pop(job.id, None)
+        self._cells -= {cell.id for cell in job.cells}
         for cell in finished:
             self._unlock(cell)
         lost = [cell.id for cell in job.cells if cell.id not in finished]
@@ -96,6 +117,7 @@ class JobQueue:
         blocked = {below: None for cell in lost for below in self._plan.descendants(cell) if below not in own}
         for cell_id in blocked:
             self._jobs.pop(cell_id, None)
+        self._cells -= set(blocked)
         return tuple(self._plan.cells[cell_id] for cell_id in blocked)
 
     def _unlock(self, cell: CellId) -> None:
@@ -105,7 +127,7 @@ class JobQueue:
                 self._make_ready(self._jobs[job_id])
 
     def _make_ready(self, job: Job) -> None:
-        heapq.heappush(self._ready[lane(job, self._resources)], (self._order[job.id], job.id))
+        heapq.heappush(self._ready[lane(job.stage, self._resources)], (self._order[job.id], job.id))
 
 
 def _unlocks(job: Job, plan: Plan) -> int:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from orchestrator.run.context import local_contexts
+from collections.abc import Mapping
+
+from orchestrator.plan.cells import Cell
 from orchestrator.run.driver import Run
 from orchestrator.run.queue import Lane
+from orchestrator.run.trial import telling_contexts
+from orchestrator.run.tuning import is_followed
 from orchestrator.study.model import StageResources
 from trainables.errors import InputError
 
@@ -25,10 +29,23 @@ def require_one_worker(resources: StageResources) -> None:
             )
 
 
+class StoppedEarly(BaseException):
+    """A trial is behind others. No ``Exception``: a cell that is stopped has not failed."""
+
+
 def run_serially(run: Run) -> None:
     """Run every job of the queue here; results equal those of Ray."""
-    while job := run.queue.take(*Lane):
+
+    def report(cell: Cell, row: Mapping[str, float]) -> None:
+        if run.progress(cell.id, row):
+            raise StoppedEarly
+
+    while job := run.take(*Lane):
         run.started(job)
-        resources = run.resources.of(job.stage)
-        contexts = local_contexts(run.place, resources, lambda cell, row: run.progress(cell.id, row))
-        run.finish(job, run.work(job, run.place, contexts))
+        contexts = telling_contexts(run.place, run.resources.of(job.stage), report, every_epoch=is_followed(job))
+        try:
+            records = run.work(job, run.place, contexts)
+        except StoppedEarly:
+            run.stopped(job)
+        else:
+            run.finish(job, records)

@@ -14,7 +14,7 @@ from orchestrator.store.records import Record, Status
 Clock = Callable[[], float]
 """Seconds that only go forward."""
 
-HEADLINES = ("auroc", "val_auroc", "source_val_auroc", "accuracy", "loss", "shortcut_auroc_max")
+HEADLINES = ("auroc", "val_auroc", "source_val_auroc", "accuracy", "best", "loss", "shortcut_auroc_max")
 """Of a cell's figures, the first of these is shown."""
 
 ROBUST = "robust_accuracy_eps"
@@ -51,6 +51,14 @@ class Tally:
             if record.cell in plan.cells:
                 self._file(record)
         self._start = self._busy_since = self.clock()
+
+    def replanned(self, plan: Plan, done: Mapping[CellId, Record]) -> None:
+        """The run goes on with another plan, of which the ledger holds ``done``; the clock and the work stay."""
+        for counter in (self.total, self._ended, self._counts, self._seconds, self.failures):
+            counter.clear()
+        self.total.update(cell.stage.value for cell in plan)
+        for record in done.values():
+            self._file(record)
 
     def started(self, cell: Cell) -> None:
         """A cell is in flight."""
@@ -134,6 +142,13 @@ def figure(row: Mapping[str, float]) -> str:
         return ""
     text = f"{row[name]:.3f}"
     return f"{name} {text.removeprefix('0') if text.startswith('0.') else text}"
+
+
+def position(row: Mapping[str, float]) -> str:
+    """How far a cell in flight is: ``epoch 3``, or of a tuning ``trial 4/20``."""
+    if "trials" in row:
+        return f"trial {row['trial']:.0f}/{row['trials']:.0f}"
+    return f"epoch {row['epoch']:.0f}" if "epoch" in row else ""
 
 
 def span(seconds: float) -> str:

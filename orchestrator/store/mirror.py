@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Self
 
-from orchestrator.plan.cells import Cell, CellId
+from orchestrator.plan.cells import Cell, CellId, Stage, Tags
 from orchestrator.plan.graph import Plan
 from orchestrator.store.records import Record
 from orchestrator.store.target import Target
@@ -74,12 +74,19 @@ class Mirror:
         self._plan = plan
         self.replay([record for cell, record in done.items() if cell in plan.cells])
 
+    def replanned(self, plan: Plan, done: Mapping[CellId, Record]) -> None:
+        """Tunings have chosen: the cells that waited for them are others now, and some of these are done already."""
+        self._plan = plan
+        self._give(lambda runs: runs.rename(_tags(plan)))
+        self.replay([record for cell, record in done.items() if cell in plan.cells])
+
     def started(self, cell: Cell) -> None:
         """A run is made at the first epoch: most cells are over before that."""
 
     def progress(self, cell: Cell, row: Mapping[str, float]) -> None:
         """A cell has ended an epoch; a store that is down or far behind gets the curve with the record instead."""
-        if not self._held and self.pending < _BEHIND:
+        # What a tuning tells is no epoch: its curve comes with its record, and the trials with that.
+        if cell.stage is not Stage.TUNE and not self._held and self.pending < _BEHIND:
             told = dict(row)
             self._give(lambda runs: runs.epoch(cell, told))
 
@@ -115,7 +122,7 @@ class Mirror:
             How many calls are left; the ledger holds what they would have told.
         """
         self._jobs.put(None)
-        self._moved = time.monotonic()
+        self._move()
         while self._thread.is_alive() and time.monotonic() - self._moved < patience:
             self._thread.join(timeout=0.1)
         return self.pending
@@ -152,7 +159,7 @@ class Mirror:
                 self._tell(error, "refused a cell's run; the ledger has its record")
             self._held.popleft()
             self._taken += 1
-            self._moved = time.monotonic()
+            self._move()
 
     def _perform(self, job: _Job) -> None:
         runs = self._runs or self._connect()
@@ -166,17 +173,23 @@ class Mirror:
             raise
 
     def _connect(self) -> CellRuns:
-        tags = {cell.id: cell.tags for cell in self._plan} if self._plan else {}
         try:
-            self._runs = CellRuns(self._target, tags)
+            self._runs = CellRuns(self._target, _tags(self._plan) if self._plan else {}, self._move)
         except Rejected as error:
             raise Unreachable(str(error)) from error
         return self._runs
+
+    def _move(self) -> None:
+        self._moved = time.monotonic()
 
     def _tell(self, error: Exception, what: str) -> None:
         if type(error) not in self._told:
             self._told.add(type(error))
             self._warn(without_password(f"MLflow at {self._target.uri} {what} ({error})"))
+
+
+def _tags(plan: Plan) -> dict[CellId, Tags]:
+    return {cell.id: cell.tags for cell in plan}
 
 
 def _putting(record: Record) -> _Job:

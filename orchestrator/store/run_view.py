@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from orchestrator.plan.cells import Cell, Reading, Tags
+from orchestrator.plan.cells import Cell, Reading, Stage, Tags
 from orchestrator.store.artifacts import Artifacts
 from orchestrator.store.records import Record, Status
 
 _LINKS = {"git_commit": "git", "ray_job_id": "ray_job"}
 """Tags of their own, and the part of a record's provenance each shows; the rest are versions."""
 _MOST_NAMED = 4
+_ENDED = {"complete": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}
+_PARAMETER = "parameter/"
 
 
 class Point(NamedTuple):
@@ -27,6 +30,29 @@ class Point(NamedTuple):
     value: float
     time: float
     step: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRun:
+    """One trial of a tuning.
+
+    Attributes:
+        key: tells it from every other trial of a study.
+        mark: tells it from what another attempt at the same tuning did under its number.
+        name, tags, params, points: of its run.
+        status: the run's, in MLflow's words.
+        started, ended: Unix time.
+    """
+
+    key: str
+    mark: str
+    name: str
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    points: Sequence[Point]
+    status: str
+    started: float
+    ended: float
 
 
 def mark(record: Record) -> str:
@@ -40,6 +66,11 @@ def marks(records: Iterable[Record]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
+def trial_key(tags: Mapping[str, str]) -> str:
+    """Which trial of which tuning a run shows, from its tags."""
+    return f"{tags['tuning']}/{tags['trial']}"
+
+
 def ended(record: Record) -> float:
     """Unix time at which the work was done."""
     return record.started + record.seconds
@@ -51,14 +82,13 @@ def identity(cell: Cell | Record, tags: Tags | None = None) -> dict[str, str]:
     Args:
         tags: its place in the grid; the cell's own if not given.
     """
-    place: Mapping[str, Any] = asdict(tags) if tags else asdict(cell.tags) if isinstance(cell, Cell) else cell.tags
     return _filled(
         {
             "cell_id": cell.id if isinstance(cell, Cell) else cell.cell,
             "stage": str(cell.stage),
             "method": cell.method,
             "data_digest": cell.data or "",
-            **place,
+            **_place(cell, tags),
         }
     )
 
@@ -104,6 +134,11 @@ def parameters(params: Mapping[str, Any]) -> dict[str, str]:
     return dict(_flat(params, ""))
 
 
+def parameters_of(record: Record) -> dict[str, str]:
+    """Those of its cell; what a tuning has chosen stands under ``chosen``."""
+    return parameters({**record.params, "chosen": record.chosen} if record.chosen else record.params)
+
+
 def curve(row: Mapping[str, float], step: int, time: float) -> list[Point]:
     """One epoch's figures. Their names start with ``epoch/``, so that a last epoch never hides a final figure."""
     return [Point(f"epoch/{key}", float(value), time, step) for key, value in row.items() if key != "epoch"]
@@ -130,6 +165,47 @@ def points(record: Record, known: Collection[int] = ()) -> list[Point]:
         return found
     final = {**record.metrics, "seconds": record.seconds, "images": record.images}
     return found + [Point(key, float(value), ended(record), 0) for key, value in final.items()]
+
+
+def trial_runs(record: Record, artifacts: Artifacts, tags: Tags | None = None) -> list[TrialRun]:
+    """The trials of a tuning, by number; none where its table is not there.
+
+    Args:
+        tags: the tuning's place in the grid; the record's own if not given.
+    """
+    from orchestrator.store.tables import TRIALS_FILE, read_rows  # pandas: only where something was tuned
+
+    path = artifacts.folder(record.cell) / TRIALS_FILE
+    if record.stage != Stage.TUNE or not path.is_file():
+        return []
+    rows = read_rows(path).sort_values("number").to_dict("records")
+    return [_trial_run(record, {str(key): value for key, value in row.items()}, _place(record, tags)) for row in rows]
+
+
+def _trial_run(record: Record, row: Mapping[str, Any], place: Mapping[str, Any]) -> TrialRun:
+    shown = f"{row['state']}:{row['cell']}:{row['started']:.6f}"
+    told = {"tuning": record.cell, "trial": row["number"], **{key: row[key] for key in ("state", "cell", "reason")}}
+    tags = _filled({"stage": "trial", "method": record.method, **place, **told, "record": shown})
+    values = {key.removeprefix(_PARAMETER): text for key, text in row.items() if key.startswith(_PARAMETER)}
+    ended = row["started"] + row["seconds"]
+    figures = {key: float(row[key]) for key in ("value", "epochs", "seconds")}
+    return TrialRun(
+        key=trial_key(tags),
+        mark=shown,
+        name=f"{record.name}/trial{row['number']}",
+        tags=tags,
+        params=parameters({name: json.loads(text) for name, text in values.items() if isinstance(text, str)}),
+        points=[Point(key, value, ended, 0) for key, value in figures.items() if math.isfinite(value)],
+        status=_ENDED[row["state"]],
+        started=row["started"],
+        ended=ended,
+    )
+
+
+def _place(cell: Cell | Record, tags: Tags | None) -> Mapping[str, Any]:
+    if tags:
+        return asdict(tags)
+    return asdict(cell.tags) if isinstance(cell, Cell) else cell.tags
 
 
 def _flat(value: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:

@@ -99,6 +99,10 @@ class LiveState:
         self._ended = {cell: (record.stage, record.status.value) for cell, record in done.items()}
         self._save()
 
+    def replanned(self, plan: Plan, done: Mapping[CellId, Record]) -> None:
+        """The run goes on with another plan; ``done`` is what the ledger holds of it."""
+        self.begin(plan, done)
+
     def started(self, cell: Cell) -> None:
         """A worker has taken up a cell."""
         self._running[cell.id] = Running(cell=cell.id, name=cell.name, stage=cell.stage.value, started=time.time())

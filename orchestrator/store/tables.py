@@ -22,7 +22,7 @@ from orchestrator.plan.cells import CellId, Stage, Tags
 from orchestrator.store.records import Record, Status
 from trainables.writing import write_bytes
 
-SCORES_FILE, ROWS_FILE = "scores.parquet", "rows.parquet"
+SCORES_FILE, ROWS_FILE, TRIALS_FILE = "scores.parquet", "rows.parquet", "trials.parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,26 @@ AUDITS = (
     Column("score", pa.float64(), "P(fake) by trivial facts alone, 0 to 1"),
 )
 """The rows of an audit: one an image and fake generator that it was measured for."""
+
+VALIDATIONS = (
+    Column("epoch", pa.int64(), "from 1; the last row is the detector as it was handed back"),
+    Column("kept", pa.bool_(), "whether the row is that of the detector as it was handed back"),
+    Column("target_accuracy", pa.float64(), "on the watched test images of the target, 0 to 1"),
+    Column("target_auroc", pa.float64(), "on the same images, 0 to 1; NaN where they are of one class"),
+)
+"""The rows of a validation: one an epoch. Then a column a rule, under its name: larger is better, NaN: undefined."""
+
+TRIALS = (
+    Column("number", pa.int64(), "of the trial, from 0 in the order in which they were asked for"),
+    Column("state", pa.string(), "complete, stopped (early), or failed"),
+    Column("value", pa.float64(), "the objective; of a stopped trial its last, missing where it failed"),
+    Column("epochs", pa.int64(), "that were trained"),
+    Column("seconds", pa.float64(), "of work"),
+    Column("started", pa.float64(), "Unix time"),
+    Column("cell", pa.string(), "id of the cell that trained it"),
+    Column("reason", pa.string(), "why it failed; empty otherwise"),
+)
+"""The rows of a tuning: one a trial. Then a column a parameter, under ``parameter/`` and its dotted name, as JSON."""
 
 TAGS = tuple(field.name for field in fields(Tags))
 RESULTS = (*TAGS, "cell", "model")

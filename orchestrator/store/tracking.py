@@ -1,7 +1,8 @@
 """MLflow as a view of the ledger: how a cell's run is made, and how it is found again.
 
-A study is a parent run, and each of its cells a child with tag ``cell_id``. A child also carries ``record``, the mark
-of the record it shows; so every call here can be made again without harm. Nothing else is read back from MLflow.
+A study is a parent run, and each of its cells a child with tag ``cell_id``; the trials of a tuning are children of its
+run, with tags ``tuning`` and ``trial``. A child also carries ``record``, the mark of the record it shows; so every call
+here can be made again without harm. Nothing else is read back from MLflow.
 
 The only module that imports mlflow, and only when it connects.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ from orchestrator.store.artifacts import Artifacts
 from orchestrator.store.records import Record, Status
 from orchestrator.store.run_view import (
     Point,
+    TrialRun,
     curve,
     ended,
     identity,
@@ -35,8 +37,11 @@ from orchestrator.store.run_view import (
     marks,
     outcome,
     parameters,
+    parameters_of,
     points,
     step_of,
+    trial_key,
+    trial_runs,
 )
 from orchestrator.store.target import Target
 
@@ -57,6 +62,9 @@ _STATUS = {Status.DONE: "FINISHED", Status.FAILED: "FAILED", Status.BLOCKED: "KI
 _PICTURES = {".png", ".svg", ".html"}
 _SMALL = 2_000_000
 _KIND = {"mlflow.experimentKind": "custom_model_development"}  # the UI then opens on runs, not on chat traces
+_PARENT = "mlflow.parentRunId"
+_STUDY = "study_run"
+"""Tag of a trial's run: the parent of the study, so that one search finds all trials, whatever they are under."""
 _BATCH = {"metrics": 800, "params": 100, "tags": 100}
 
 
@@ -70,15 +78,17 @@ class Rejected(Exception):  # noqa: N818
 
 @dataclass(slots=True)
 class _Child:
-    """What is known of a cell's run.
+    """What is known of a cell's run, or of a trial's.
 
     Attributes:
-        mark: of the record it shows; empty while it shows none.
+        under: the run that it is a child of.
+        mark: of the record or trial it shows; empty while it shows none.
         live: whether this process feeds it.
         steps: epochs it has been told.
     """
 
     run: str
+    under: str = ""
     mark: str = ""
     live: bool = False
     steps: set[int] = field(default_factory=set)
@@ -92,13 +102,18 @@ class CellRuns:
     Args:
         target: where they are.
         tags: the names of the plan's cells, where a record may carry those of another study.
+        moved: is called after each trial that is told: a tuning of hundreds takes minutes, and is one call of ``put``.
     """
 
-    def __init__(self, target: Target, tags: Mapping[CellId, Tags] | None = None) -> None:
+    def __init__(
+        self, target: Target, tags: Mapping[CellId, Tags] | None = None, moved: Callable[[], None] = lambda: None
+    ) -> None:
         self._target = target
         self._tags = tags or {}
+        self._moved = moved
         self._artifacts = Artifacts(target.storage)
         self._children: dict[str, _Child] | None = None
+        self._trials: dict[str, _Child] | None = None
         client = _client_type()
         with _translated(), _opening(target):
             self._client = client(tracking_uri=target.uri)
@@ -107,7 +122,11 @@ class CellRuns:
 
     def forget(self) -> None:
         """Look again before the next call: a request that failed may have done its work all the same."""
-        self._children = None
+        self._children = self._trials = None
+
+    def rename(self, tags: Mapping[CellId, Tags]) -> None:
+        """From now on these are the names of the plan's cells."""
+        self._tags = tags
 
     def epoch(self, cell: Cell, row: Mapping[str, float]) -> None:
         """Add a row to the curves of a running cell."""
@@ -123,21 +142,15 @@ class CellRuns:
                 child.steps.add(step)
 
     def put(self, record: Record) -> None:
-        """Make a cell's run show this record; nothing is done if it already does."""
+        """Make a cell's run show this record, and runs under it its trials; nothing is done if they already do."""
         with _translated():
             child = self._known().get(record.cell)
-            if child is not None and child.mark == mark(record):
-                return
-            tags = outcome(record, self._artifacts)
-            if child is not None and child.live:
-                self._log(child, points(record, child.steps), tags=tags)
-            else:
-                tags = {**identity(record, self._tags.get(record.cell)), **tags}
-                child = self._create(record.cell, record.name, tags, record.started or time(), record.reads)
-                self._log(child, points(record), parameters(record.params))
-            self._attach(child, record)
-            self._client.set_terminated(child.run, _STATUS[record.status], _milliseconds(ended(record) or time()))
-            child.mark, child.live = mark(record), False
+            if child is None or child.mark != mark(record):
+                child = self._told(child, record)
+            self._show_trials(child, record)
+            if child.mark != mark(record):  # last: a run that has ended has all of its trials
+                self._client.set_terminated(child.run, _STATUS[record.status], _milliseconds(ended(record) or time()))
+                child.mark, child.live = mark(record), False
 
     def shows(self, records: Iterable[Record]) -> bool:
         """Whether the parent run was ended with just these records mirrored, and not opened again since."""
@@ -147,13 +160,17 @@ class CellRuns:
         """Those of the records that no run shows yet.
 
         Args:
-            thorough: look at every run, even if the parent says that all of them are there.
+            thorough: look at every run, even if the parent says that all of them are there; and at every trial's.
         """
         if not thorough and marks(records) == self._mirrored:
             return []
         with _translated():
             shown = {cell: child.mark for cell, child in self._known().items()}
-        return [record for record in records if shown.get(record.cell) != mark(record)]
+            return [
+                record
+                for record in records
+                if shown.get(record.cell) != mark(record) or (thorough and any(self._trials_to_show(record)))
+            ]
 
     def finish(self, records: Iterable[Record], artifacts: Sequence[Path] = (), *, complete: bool = True) -> None:
         """End the parent run: cells by status, and the report's files as artifacts.
@@ -191,23 +208,33 @@ class CellRuns:
         for run in self._client.search_runs([self._experiment], where, max_results=1):
             return run.info.run_id, run.data.tags.get("ledger", ""), run.info.status == "RUNNING"
         run = self._client.create_run(self._experiment, tags=tags, run_name=self._target.study)
-        self._children = {}
+        self._children, self._trials = {}, {}
         return run.info.run_id, "", True
 
     def _known(self) -> dict[str, _Child]:
         if self._children is None:
-            # Ended runs first: of two for one cell (a lost answer, a killed driver) that is the one to keep.
-            runs = sorted(self._search(), key=lambda run: run.info.status == "RUNNING")
-            self._children = {}
-            for run in runs:
-                shown = "" if run.info.status == "RUNNING" else run.data.tags.get("record", "")
-                child = _Child(run.info.run_id, shown)
-                if self._children.setdefault(run.data.tags["cell_id"], child) is not child:
-                    self._client.delete_run(child.run)
+            self._children = self._found(f"tags.`{_PARENT}` = '{self._parent}'", lambda tags: tags["cell_id"])
         return self._children
 
-    def _search(self) -> Iterator[Run]:
-        where = f"tags.`mlflow.parentRunId` = '{self._parent}'"
+    def _known_trials(self) -> dict[str, _Child]:
+        if self._trials is None:
+            self._trials = self._found(f"tags.{_STUDY} = '{self._parent}'", trial_key)
+        return self._trials
+
+    def _found(self, where: str, key: Callable[[Mapping[str, str]], str]) -> dict[str, _Child]:
+        """The runs of a search by what they are of; a second run of the same is deleted."""
+        # Ended runs first: of two for one cell (a lost answer, a killed driver) that is the one to keep.
+        runs = sorted(self._search(where), key=lambda run: run.info.status == "RUNNING")
+        found: dict[str, _Child] = {}
+        for run in runs:
+            tags = run.data.tags
+            shown = "" if run.info.status == "RUNNING" else tags.get("record", "")
+            child = _Child(run.info.run_id, tags[_PARENT], shown)
+            if found.setdefault(key(tags), child) is not child:
+                self._client.delete_run(child.run)
+        return found
+
+    def _search(self, where: str) -> Iterator[Run]:
         token = None
         while True:
             page = self._client.search_runs([self._experiment], where, max_results=5000, page_token=token)
@@ -225,13 +252,54 @@ class CellRuns:
         if not self._open:
             self._client.update_run(self._parent, "RUNNING")
             self._open = True
-        tags = {"mlflow.parentRunId": self._parent, **tags}
+        tags = {_PARENT: self._parent, **tags}
         run = self._client.create_run(self._experiment, _milliseconds(started), tags, name)
-        child = _Child(run.info.run_id, live=True)
+        child = _Child(run.info.run_id, self._parent, live=True)
         self._known()[cell] = child
         if reads:
             self._client.log_inputs(child.run, [self._input(reading) for reading in reads])
         return child
+
+    def _told(self, child: _Child | None, record: Record) -> _Child:
+        """The run of a cell with everything in it that its record tells, not ended yet."""
+        tags = outcome(record, self._artifacts)
+        if child is not None and child.live:
+            self._log(child, points(record, child.steps), tags=tags)
+        else:
+            tags = {**identity(record, self._tags.get(record.cell)), **tags}
+            child = self._create(record.cell, record.name, tags, record.started or time(), record.reads)
+            self._log(child, points(record), parameters_of(record))
+        self._attach(child, record)
+        return child
+
+    def _show_trials(self, tuning: _Child, record: Record) -> None:
+        """A run under the tuning's for each of its trials; those that an earlier run of it had are taken over."""
+        for trial in self._trials_to_show(record, tuning.run):
+            known = self._known_trials().get(trial.key)
+            if known is not None and known.mark == trial.mark:
+                self._client.set_tag(known.run, _PARENT, tuning.run)
+                known.under = tuning.run
+            else:
+                self._create_trial(trial, tuning.run)
+
+    def _trials_to_show(self, record: Record, under: str = "") -> Iterator[TrialRun]:
+        """Those of a tuning's trials that no run shows; with ``under``, also those whose run is not there."""
+        for trial in trial_runs(record, self._artifacts, self._tags.get(record.cell)):
+            known = self._known_trials().get(trial.key)
+            if known is None or known.mark != trial.mark or (under and known.under != under):
+                yield trial
+
+    def _create_trial(self, trial: TrialRun, under: str) -> None:
+        if left := self._known_trials().pop(trial.key, None):
+            self._client.delete_run(left.run)
+        tags = {_PARENT: under, _STUDY: self._parent, **trial.tags}
+        run = self._client.create_run(self._experiment, _milliseconds(trial.started), tags, trial.name)
+        child = _Child(run.info.run_id, under)
+        self._log(child, trial.points, trial.params)
+        self._client.set_terminated(child.run, trial.status, _milliseconds(trial.ended))
+        child.mark = trial.mark
+        self._known_trials()[trial.key] = child
+        self._moved()
 
     def _input(self, reading: Reading) -> DatasetInput:
         from mlflow.entities import Dataset, DatasetInput, InputTag

@@ -59,11 +59,12 @@ def without_password(text: str) -> str:
     return re.sub(r"(://[^/\s:@]*):[^/\s@]+@", r"\1:***@", text)
 
 
-def _names_or(*words: str) -> Callable[[Any], Any]:
-    """A check that lets pass one of these words, or a list of names that is not empty."""
+def names_or(*words: str, other: tuple[type, ...] = ()) -> Callable[[Any], Any]:
+    """A check that lets pass one of these words, or a list of names, or of other things, that is not empty."""
+    entries = (str, *other)
 
     def check(value: Any) -> Any:
-        if value in words or (isinstance(value, list | tuple) and value and all(isinstance(v, str) for v in value)):
+        if value in words or (isinstance(value, list | tuple) and value and all(isinstance(v, entries) for v in value)):
             return value
         if value in ([], ()):
             raise InputError("an empty list selects nothing", fix="write `all`, or list names")
@@ -73,12 +74,12 @@ def _names_or(*words: str) -> Callable[[Any], Any]:
     return check
 
 
-Names = Annotated[Literal["all"] | tuple[str, ...], BeforeValidator(_names_or("all")), AfterValidator(distinct)]
+Names = Annotated[Literal["all"] | tuple[str, ...], BeforeValidator(names_or("all")), AfterValidator(distinct)]
 """``all``, or at least one name, each once."""
 
 Reals = Annotated[
     Literal["all", "own"] | tuple[str, ...],
-    BeforeValidator(_names_or("all", "own")),
+    BeforeValidator(names_or("all", "own")),
     AfterValidator(distinct),
 ]
 """``all``, ``own``, or at least one name, each once."""

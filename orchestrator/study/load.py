@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from orchestrator.study.explain import explain
-from orchestrator.study.model import LayoutChoice, Study, Tracking
+from orchestrator.study.model import LayoutChoice, Study, Tracking, Trials
 from orchestrator.study.source import read
 from trainables.errors import InputError
 
@@ -66,7 +66,7 @@ def anchored(model: M, folder: Path) -> M:
         return model
     base = folder.resolve()
     changes = {name: _anchored(value, base) for name, value in model}
-    if isinstance(model, Tracking):
+    if isinstance(model, Tracking | Trials):
         changes["uri"] = _database(model.uri, base)
     return model.model_copy(update=changes)
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     NonNegativeInt,
     PositiveInt,
     SerializeAsAny,
+    Tag,
     TypeAdapter,
     field_serializer,
     model_serializer,
@@ -28,15 +30,18 @@ from orchestrator.study.checks import (
     distinct,
     known,
     local_folder,
+    names_or,
     one_or_several,
     tracking_address,
     without_password,
 )
 from orchestrator.study.inputs import parameters
+from orchestrator.study.spaces import check_space
 from orchestrator.study.sweep import SWEEP, expanded
-from orchestrator.study.tuning import SOURCE_VAL, RuleName, Tuning
+from orchestrator.study.tuning import SOURCE_VAL, RuleName, Tuning, trials_address
+from trainables.backbones.names import as_member
 from trainables.composing import check_alone
-from trainables.contract import Config
+from trainables.contract import Config, Precision
 from trainables.data.choosing import Choosing
 from trainables.data.preprocess import Preprocess
 from trainables.data.splits import Fractions
@@ -97,9 +102,15 @@ class Choice(Config):
         kind = given.pop("kind", None)
         if not isinstance(kind, str):
             raise InputError("the mapping has no `kind`", value=value, fix="add `kind: <name>`: `orchestrator list`")
+        kind, given = cls._member(kind, given)
         own = {key: given.pop(key) for key in cls.model_fields if key in given}
         config = find(cls.room, kind).config.model_validate(given)
         return {"name": config.title or kind, **own, "kind": kind, "config": config}
+
+    @classmethod
+    def _member(cls, kind: str, given: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """The registry name that a ``kind`` of a file stands for, and the parameters that come with it."""
+        return kind, given
 
     @model_serializer
     def _flat(self) -> dict[str, Any]:
@@ -110,6 +121,11 @@ class Choice(Config):
 C = TypeVar("C", bound=Choice)
 
 
+def _asked(choice: Choice) -> tuple[Any, ...]:
+    """What two choices must not have in common: the same parameters tuned and as they are go together."""
+    return choice.kind, choice.config, getattr(choice, "tuning", None)
+
+
 def _distinct_choices(choices: tuple[C, ...]) -> tuple[C, ...]:
     """The choices, no two of them with one name, and no two names for one thing."""
     for position, choice in enumerate(choices):
@@ -117,7 +133,7 @@ def _distinct_choices(choices: tuple[C, ...]) -> tuple[C, ...]:
             if choice.name == other.name:
                 fix = "give one of them another `name:`" if choice.config != other.config else "delete one of them"
                 raise InputError("two have this name", where=f"{position}.name", value=choice.name, fix=fix)
-            if (choice.kind, choice.config) == (other.kind, other.config):
+            if _asked(choice) == _asked(other):
                 raise InputError(
                     f"the same parameters as {other.name!r}: they would be one cell under two names",
                     where=str(position),
@@ -136,9 +152,22 @@ class TunedChoice(Choice):
 
     tuning: Tuning | Literal["none"] | None = None
 
+    @model_validator(mode="after")
+    def _can_be_tuned(self) -> Self:
+        if isinstance(self.tuning, Tuning):
+            try:
+                check_space(self.kind, self.config, self.tuning)
+            except InputError as error:
+                raise error.at(f"tuning.{error.where}" if error.where else "tuning") from None
+        return self
+
 
 class DetectorChoice(TunedChoice):
     room = "detectors"
+
+    @classmethod
+    def _member(cls, kind: str, given: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        return as_member(kind, given)
 
 
 class AdaptationChoice(TunedChoice):
@@ -183,10 +212,69 @@ class GeneratorSequence(Config):
     @model_validator(mode="before")
     @classmethod
     def _named_by_its_generators(cls, given: Any) -> Any:
-        generators = given.get("generators") if isinstance(given, dict) else None
-        if not isinstance(generators, list | tuple) or "name" in given:
-            return given
-        return {"name": "-".join(map(str, generators)), **given}
+        return _named(given, "-")
+
+
+class SourceGroup(Config):
+    """Generators that one detector is trained on at once: the union of their fakes against the union of their reals.
+
+    Attributes:
+        name: what tables call them; the generators' names, joined by ``+``, if not given.
+        generators: at least two.
+        balanced: of each generator's images the first so many by content digest that the fakes are together no more
+            than the reals; otherwise all of them, and the classes are as unequal as they come.
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    generators: Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(distinct)]
+    balanced: bool = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_by_its_generators(cls, given: Any) -> Any:
+        return _named(given, "+")
+
+
+def _named(given: Any, between: str) -> Any:
+    """A mapping that lists generators, with a name: theirs, joined, if it has none."""
+    generators = given.get("generators") if isinstance(given, dict) else None
+    if not isinstance(generators, list | tuple) or "name" in given:
+        return given
+    return {"name": between.join(map(str, generators)), **given}
+
+
+def _distinct_sources(values: Literal["all"] | tuple[str | SourceGroup, ...]) -> Any:
+    """The sources, no two of them with one name, and no two names for one thing."""
+    groups = [(place, value) for place, value in enumerate(values) if isinstance(value, SourceGroup)]
+    for place, group in groups:
+        others = [value for value in values[:place] if isinstance(value, SourceGroup)]
+        if group.name in [value if isinstance(value, str) else value.name for value in values[:place]]:
+            fix = "give one of them another `name:`"
+            raise InputError("two have this name", where=f"{place}.name", value=group.name, fix=fix)
+        for other in others:
+            if (set(group.generators), group.balanced) == (set(other.generators), other.balanced):
+                problem = f"the same generators as {other.name!r}: one thing under two names"
+                raise InputError(problem, where=str(place), value=group.name, fix="delete one of them")
+    return distinct(values)
+
+
+Sources = Annotated[
+    Annotated[Literal["all"], Tag("all")]
+    | Annotated[
+        tuple[
+            Annotated[
+                Annotated[str, Tag("generator")] | Annotated[SourceGroup, Tag("group")],
+                Discriminator(lambda value: "generator" if isinstance(value, str) else "group"),
+            ],
+            ...,
+        ],
+        Tag("several"),
+    ],
+    Discriminator(lambda value: "all" if isinstance(value, str) else "several"),
+    BeforeValidator(names_or("all", other=(dict, SourceGroup))),
+    AfterValidator(_distinct_sources),
+]
+"""``all``, or at least one generator or group of generators."""
 
 
 class CorruptionChoice(Choice):
@@ -317,12 +405,26 @@ class Resources(Config):
         workers: processes that train one model together; 2 or more always use Ray Train.
         launcher: ``inline`` trains in the trial's own warm process; ``train`` uses a TorchTrainer (own process
             group, failure handling and checkpoints: for long GPU cells); ``auto`` is ``train`` from 2 workers on.
+        accumulate: parts that a fit takes each batch in, their gradients added up, where memory is short; they are
+            doubled by themselves where it runs out.
+        precision: that a fit computes the detector's body in, by autocast; the detector keeps it, and is scored,
+            attacked and looked into in the same. ``bf16`` for CPUs and GPUs that have it, ``fp16``, with scaled losses,
+            for older GPUs.
+        channels_last: lay the weights of convolutions out as images lie in memory, faster for most networks.
+
+    What would give another detector, however alike, is part of the id of a cell that trains: ``workers`` and
+    ``accumulate``, for BatchNorm sees a share of each batch; ``precision``, for its rounding is coarse enough to count
+    as another seed's chance. The last two are left out of the id at their defaults. ``cpus``, ``gpus`` and
+    ``channels_last`` change the order of sums and no more, and are not in it.
     """
 
     cpus: float = Field(default=1, gt=0)
     gpus: float = Field(default=0, ge=0)
     workers: PositiveInt = 1
     launcher: Literal["auto", "inline", "train"] = "auto"
+    accumulate: PositiveInt = 1
+    precision: Precision = "fp32"
+    channels_last: bool = False
 
     @model_validator(mode="after")
     def _inline_is_alone(self) -> Resources:
@@ -343,6 +445,13 @@ class Resources(Config):
         """Whether a training cell goes through Ray Train."""
         return self.launcher == "train" or self.workers > 1
 
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What of this determines the result of a cell that trains."""
+        neutral = {"accumulate": 1, "precision": "fp32"}
+        changed = {name: getattr(self, name) for name, value in neutral.items() if getattr(self, name) != value}
+        return {"workers": self.workers, **changed}
+
 
 class StageResources(Config):
     """Resources by stage; a stage that is not named uses ``default``. Scoring rides with the model's stage."""
@@ -356,8 +465,8 @@ class StageResources(Config):
 
     def of(self, stage: str) -> Resources:
         """The resources of a cell of this stage."""
-        found: Resources | None = getattr(self, stage, None)
-        return found or self.default
+        named: Resources | None = getattr(self, stage) if stage in type(self).model_fields else None
+        return named or self.default
 
 
 class Tracking(Config):
@@ -384,7 +493,7 @@ class Trials(Config):
         uri: a database (``postgresql://…``) that several drivers may share; a file in the storage if not given.
     """
 
-    uri: Annotated[str | None, AfterValidator(tracking_address)] = None
+    uri: Annotated[str | None, AfterValidator(trials_address)] = None
 
     @field_serializer("uri")
     def _shown(self, uri: str | None) -> str | None:
@@ -411,7 +520,8 @@ class Study(BaseModel):
         train_reals, test_reals: the real sources of the source domain, and those of every target: ``all``, names, or
             ``own``: those that came with the generator's fakes.
         detectors, adaptations: what is compared. ``source_only`` is always part of the grid, listed or not.
-        train_generators: fakes that a detector is trained on, each against all real sources; or ``all``.
+        train_generators: fakes that a detector is trained on, each against its real sources; or ``all``. A mapping of
+            several ``generators`` is one detector, trained on all of them at once.
         test_generators: fakes that every detector is tested on and adapted to; ``all`` in the data.
         seeds: each one a training of its own.
         corruptions: test images are scored clean, and once more under each of these.
@@ -437,7 +547,7 @@ class Study(BaseModel):
     train_reals: Reals = "all"
     test_reals: Reals = "all"
     detectors: Annotated[tuple[DetectorChoice, ...], Field(min_length=1), AfterValidator(_distinct_choices)]
-    train_generators: Names
+    train_generators: Sources
     test_generators: Names = "all"
     adaptations: Adaptations = ()
     seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1), AfterValidator(distinct)] = (0,)
@@ -476,15 +586,37 @@ class Study(BaseModel):
     @model_validator(mode="after")
     def _one_rule_judges(self) -> Study:
         """The rule that picks epochs also judges trials: nothing in one table was chosen by another."""
-        tunings = [("tuning", self.tuning, self.rule)]
-        tunings += [(f"adaptations.{k}.tuning", choice.tuning, self.rule) for k, choice in enumerate(self.adaptations)]
-        tunings += [(f"detectors.{k}.tuning", choice.tuning, SOURCE_VAL) for k, choice in enumerate(self.detectors)]
-        for where, tuning, rule in tunings:
-            if isinstance(tuning, Tuning) and tuning.objective not in (None, rule):
-                known = f"write `{rule}`, or leave it out"
-                fix = known if "detectors" in where else f"{known}; or make it the study's rule: `selection: [{tuning.objective}]`"
+        asked = [("tuning", self.tuning, self.rule)]
+        for room, choices, rule in (("detectors", self.detectors, SOURCE_VAL), ("adaptations", self.adaptations, self.rule)):
+            asked += [(room, choice.tuning, rule) for choice in choices if isinstance(choice.tuning, Tuning)]
+        for where, tuning, rule in asked:
+            if tuning is not None and tuning.objective not in (None, rule):
+                other = "" if where == "detectors" else f"; or make it the study's rule: `selection: [{tuning.objective}]`"
                 raise InputError(
-                    "trials are judged by the rule that picks epochs", where=f"{where}.objective", value=tuning.objective, fix=fix
+                    "trials are judged by the rule that picks epochs",
+                    where=f"{where}.objective" if where == "tuning" else where,
+                    value=f"objective: {tuning.objective}",
+                    fix=f"write `{rule}`, or leave it out{other}",
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _what_is_tuned_can_be(self) -> Study:
+        for choice in (*self.detectors, *self.adaptations):
+            tuning = self.tuning_of(choice)
+            if tuning is None:
+                continue
+            try:
+                check_space(choice.kind, choice.config, tuning)
+            except InputError as error:
+                raise error.at(f"tuning.{error.where}") from None
+            stage = "train" if isinstance(choice, DetectorChoice) else "adapt"
+            if tuning.scheduler != "none" and self.resources.of(stage).distributed:
+                raise InputError(
+                    "`scheduler: asha` stops what trains in the trial's own process, not what Ray Train trains",
+                    where=f"resources.{stage}",
+                    value=choice.name,
+                    fix="ask for `scheduler: none`, or for `launcher: inline` and one worker",
                 )
         return self
 

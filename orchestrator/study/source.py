@@ -45,6 +45,7 @@ class Source:
         last key may be one that the file lacks, and should have.
         """
         value, kept = self.values, list[str | int]()
+        keys = _dotted(keys, value)
         for position, key in enumerate(keys):
             there = key in value if isinstance(value, dict) else isinstance(value, list) and key in range(len(value))
             should_be = position == len(keys) - 1 and isinstance(key, str) and key != WRONG_KEY
@@ -62,6 +63,17 @@ class Source:
                 break
             line, node = step
         return line
+
+
+def _dotted(keys: KeyPath, value: Any) -> KeyPath:
+    """The keys, those joined that are one key of the file: a space names parameters as ``recipe.epochs``."""
+    for position, key in enumerate(keys):
+        whole = ".".join(map(str, keys[position:]))
+        if isinstance(value, dict) and key not in value and whole in value:
+            return (*keys[:position], whole)
+        there = key in value if isinstance(value, dict) else isinstance(value, list) and key in range(len(value))
+        value = value[key] if there else value
+    return keys
 
 
 def read(path: Path) -> Source:

@@ -12,6 +12,8 @@ from trainables.errors import InputError, nearest
 from trainables.registry import SELECTIONS
 
 SOURCE_VAL = "source_val"
+DATABASES = ("postgresql", "mysql", "sqlite")
+"""Of those that Optuna speaks to, by the beginning of their addresses."""
 
 
 def known_rule(name: Any) -> Any:
@@ -27,6 +29,14 @@ def known_rule(name: Any) -> Any:
 
 RuleName = Annotated[str, BeforeValidator(known_rule)]
 """A line of ``registry.SELECTIONS``."""
+
+
+def trials_address(uri: str | None) -> str | None:
+    """An address that Optuna takes: a database, not a tracking server."""
+    if uri is not None and not uri.startswith(DATABASES):
+        fix = f"write {' or '.join(f'{name}://…' for name in DATABASES)}; or leave it out, for a file in the storage"
+        raise InputError("trials are kept in a database", value=uri.partition("@")[2] or uri, fix=fix)
+    return uri
 
 
 class Interval(Config):
@@ -76,4 +86,4 @@ class Tuning(Config):
     objective: RuleName | None = None
     scheduler: Literal["none", "asha"] = "none"
     sampler: Literal["tpe", "random", "qmc"] = "tpe"
-    space: Mapping[str, Interval] | None = None
+    space: Annotated[Mapping[str, Interval], Field(min_length=1)] | None = None

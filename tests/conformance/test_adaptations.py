@@ -34,10 +34,11 @@ def _config(kind: str) -> Config:
 
 
 def _with_few(kind: str, data: AdaptationData) -> AdaptationData:
-    """The labelled target images that the method may read."""
+    """The labelled images of the target, and of generators before it, that the method may read."""
     labelled = toy_images(24, seed=4, period=4)
-    if "oracle" in ADAPTATIONS[kind].traits:
-        return replace(data, oracle_train=labelled, oracle_val=toy_images(16, seed=5, period=4))
+    if {"oracle", "continual"} & ADAPTATIONS[kind].traits:
+        given = replace(data, oracle_train=labelled, oracle_val=toy_images(16, seed=5, period=4))
+        return replace(given, earlier=[data.source_train]) if "continual" in ADAPTATIONS[kind].traits else given
     return replace(data, few=labelled) if "few" in ADAPTATIONS[kind].traits else data
 
 

@@ -27,6 +27,15 @@ def compared_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return build_store(root, methods=methods, seeds=(0, 1, 2), corruptions=(), images=40, looked_at=False)
 
 
+@pytest.fixture(scope="session")
+def judged_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Watched adaptations of three seeds, of which ``im`` chose the epochs: read it, don't change it."""
+    methods = ("recalibrate", "coral", "dann", "oracle")
+    root = tmp_path_factory.mktemp("judged") / "results"
+    shape = {"methods": methods, "seeds": (0, 1, 2), "corruptions": (), "images": 20, "looked_at": False}
+    return build_store(root, **shape, rules=("im", "source_val", "snd", "oracle"))
+
+
 @pytest.fixture
 def store(shared_store: Store, tmp_path: Path) -> Store:
     """The same, to change."""

@@ -90,14 +90,25 @@ def test_source_accuracy_may_fall_by_three_points(quiet: Store, lost: float, rai
     assert cells_of(alarms(quiet), LOST) == ["adapt/residual_cnn/tconv/nearest/dann/seed0"] * raised
 
 
-@pytest.mark.parametrize(("last", "raised"), [(0.5, True), (0.52, False), (0.9, False), (0.98, False), (0.99, True)])
-def test_a_discriminator_that_knows_nothing_or_everything_at_the_end_is_degenerate(
-    quiet: Store, last: float, raised: bool
+@pytest.mark.parametrize(
+    ("name", "accuracies", "raised"),
+    [
+        ("discriminator_accuracy", (0.6, 0.99, 1.0), True),
+        ("gradient_discriminator_accuracy", (1.0,), True),
+        ("discriminator_accuracy", (0.99, 0.98, 1.0), False),
+        ("discriminator_accuracy", (1.0, 1.0, 0.98), False),
+        ("discriminator_accuracy", (0.5, 0.5, 0.5), False),
+    ],
+)
+def test_a_discriminator_that_has_won_in_the_last_epochs_is_degenerate(
+    quiet: Store, name: str, accuracies: tuple[float, ...], raised: bool
 ) -> None:
     (cell,) = quiet.find(Stage.ADAPT, adaptation="dann", **PLACE)
-    curves = ({"epoch": 1, "discriminator_accuracy": 0.5}, {"epoch": 2, "discriminator_accuracy": last})
+    curves = tuple({"epoch": epoch, name: value, "domain": 0.1} for epoch, value in enumerate(accuracies, start=1))
     quiet.records[cell.id] = replace(quiet.records[cell.id], curves=curves)
-    assert cells_of(alarms(quiet), DEGENERATE) == [cell.name] * raised
+    found = alarms(quiet)
+    assert cells_of(found, DEGENERATE) == [cell.name] * raised
+    assert found["told"].str.startswith(f"{name} ").all()
 
 
 def test_gains_below_0_alarm_and_those_within_their_interval_inform(quiet: Store) -> None:

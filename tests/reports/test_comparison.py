@@ -20,7 +20,7 @@ from reports.ranks import FEWEST_PAIRS, holm, signed_rank
 from reports.results import Results
 from reports.selection import MixedSelectionError
 from reports.statistics import Estimate, Resampler
-from reports.words import rank_words, seeds_covered
+from reports.words import headline, over_control, rank_words, seeds_covered
 from tests.reports.synthetic import GENERATORS, Store
 
 DETECTOR = "residual_cnn"
@@ -274,6 +274,52 @@ def test_only_clear_gains_are_put_into_words(gains: dict[str, tuple[float, bool]
     assert verdict(rows, ("source_only", "recalibrate")) == said
     labelled = {name: {**row, "target_labels": True} for name, row in rows.items()}
     assert verdict(labelled, ("source_only", "recalibrate")) == f"{said}; reads target labels"
+
+
+def test_what_is_not_beyond_further_source_training_that_sees_the_target_is_marked(
+    make_store: Callable[..., Store],
+) -> None:
+    methods = ("recalibrate", "adabn", "source_longer", "dann")
+    store = make_store(generators=GENERATORS[:3], methods=methods, corruptions=(), images=30, looked_at=False)
+    results = load(store)
+    gains = gains_frame(results)
+    assert (results.baselines, results.control) == (("source_only", "recalibrate"), "source_longer")
+    comparison = comparison_frame(results, gains)
+    assert set(comparison["baseline"]) == {"source_only", "recalibrate"}  # the control is none of these
+    table = comparison_table(comparison, gains, recovery_frame(results), DETECTOR, results.baselines, results.control)
+    findings = {names[0]: names[1] for names, _ in table.rows}
+    assert findings["dann"] == "gains over both"
+    assert findings["adabn"].endswith("; not beyond source_longer")
+    assert "beyond" not in findings["source_longer"]
+    column = table.columns.index("accuracy over source_longer") - 2
+    beyond = {names[0]: figures[column] for names, figures in table.rows}
+    mean = gains[(gains["scope"] == "mean") & (gains["metric"] == "accuracy") & (gains["baseline"] == "source_longer")]
+    assert beyond["dann"].text == f"+{mean.set_index('adaptation').loc['dann', 'gain']:.3f}"
+    assert beyond["dann"].clear
+    assert not beyond["adabn"].clear
+    said = over_control(gains, DETECTOR, results.baselines, results.control)
+    assert said.startswith("source_longer is the control")
+    assert said.endswith("Not shown to gain beyond it: adabn.")
+    spoken = " ".join(headline(results, summary_frame(results), gains, DETECTOR))
+    assert "dann helps most" in spoken
+    assert "not shown to gain beyond" not in spoken
+    unclear = gains.assign(clear=gains["clear"] & (gains["baseline"] != "source_longer"))
+    spoken = " ".join(headline(results, summary_frame(results), unclear, DETECTOR))
+    assert spoken.endswith("It is not shown to gain beyond source_longer.")
+
+
+def test_without_a_control_nothing_is_said_of_one(results: Results, gains: pd.DataFrame) -> None:
+    assert results.control == ""
+    assert over_control(gains, DETECTOR, results.baselines, "") == ""
+
+
+def test_further_source_training_that_sees_no_target_is_no_control(make_store: Callable[..., Store]) -> None:
+    store = make_store(generators=GENERATORS[:2], methods=("source_longer",), corruptions=(), looked_at=False)
+    cells = []
+    for cell in store.cells:
+        parts = {name: getattr(cell, name) for name in ("stage", "method", "tags", "needs", "data", "reads")}
+        cells.append(Cell(**parts, params={**cell.params, "adaptation": {"sees_target": False}}))
+    assert load_results(cells, {}, store.artifacts, Resampler(10)).control == ""
 
 
 def test_table_shows_gains_counts_recovery_and_cost(

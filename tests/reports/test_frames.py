@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from orchestrator.plan.cells import Cell, Stage
+from orchestrator.plan.cells import Cell, Stage, Tags
+from orchestrator.plan.tuned import tuning_of
 from orchestrator.store.tables import ROWS_FILE, SCORES_FILE, read_scores
 from reports.frames import cost_frame, curve_frame, failure_frame, grid_frame, matrix_frame, summary_frame
 from reports.gains import gains_frame
@@ -19,6 +20,8 @@ from reports.robustness import attack_frames
 from reports.selection import MixedSelectionError
 from reports.statistics import Resampler
 from tests.reports.synthetic import GENERATORS, METHODS, Store
+
+MakeStore = Callable[..., Store]
 
 
 def load(store: Store, draws: int = 200) -> Results:
@@ -146,10 +149,92 @@ def test_tables_refuse_to_mix_selection_rules(store: Store) -> None:
         load(store)
 
 
-def test_where_every_model_is_an_oracles_that_is_the_rule(store: Store) -> None:
-    cells = [replace_tags(cell, selection="oracle") for cell in store.cells]
+def test_source_detectors_may_stand_beside_methods_of_any_rule(store: Store) -> None:
+    cells = [by_rule(cell, "im") for cell in store.cells]
+    results = load_results(cells, store.records, store.artifacts, Resampler(20))
+    assert (results.selection, results.oracles) == ("im", ())
+    grid = grid_frame(results)
+    assert set(grid.loc[grid["adaptation"] == "source_only", "selection"]) == {"source_val"}
+    assert set(summary_frame(results)["selection"]) == {"im"}
+
+
+def test_where_labels_chose_every_method_that_is_the_rule_and_nothing_stands_apart(make_store: MakeStore) -> None:
+    store = make_store(generators=GENERATORS[:2], methods=("coral", "oracle"), corruptions=(), looked_at=False)
+    cells = [by_rule(cell, "oracle") for cell in store.cells]
     results = load_results(cells, store.records, store.artifacts, Resampler(20))
     assert (results.selection, results.oracles) == ("oracle", ())
+    assert results.adaptations == ("source_only", "coral", "oracle")
+
+
+def test_an_oracle_alone_stands_apart(make_store: MakeStore) -> None:
+    store = make_store(generators=GENERATORS[:2], methods=("oracle",), corruptions=(), looked_at=False)
+    results = load(store, 20)
+    assert (results.selection, results.oracles) == ("source_val", ("oracle",))
+
+
+def test_a_method_that_labels_chose_is_refused_beside_others(store: Store) -> None:
+    cells = [by_rule(cell, "oracle") if cell.tags.adaptation == "dann" else cell for cell in store.cells]
+    with pytest.raises(MixedSelectionError, match="oracle, source_val"):
+        load_results(cells, store.records, store.artifacts, Resampler(20))
+
+
+def by_rule(cell: Cell, rule: str) -> Cell:
+    return cell if cell.tags.adaptation == "source_only" else replace_tags(cell, selection=rule)
+
+
+GRID_FRAMES = (grid_frame, summary_frame, curve_frame, gains_frame, failure_frame)
+
+
+def test_sequences_are_in_no_table_of_the_grid_but_in_the_costs(store: Store) -> None:
+    before = load(store, 20)
+    known = [frame(before) for frame in GRID_FRAMES]
+    place = Tags(detector="d", source="a", target="b", adaptation="replay", seed=7, selection="oracle", sequence="a-b")
+    step = store.add(Cell(stage=Stage.ADAPT, method="replay", params={}, tags=place), seconds=5.0)
+    tags = replace(place, test="b", variant="odd")
+    store.add(Cell(stage=Stage.SCORE, method="clean", params={}, tags=tags, needs=(step.id,)), seconds=1.0)
+    results = load(store, 20)
+    for name in ("detectors", "adaptations", "sources", "tests", "variants", "selection", "oracles", "grid"):
+        assert getattr(results, name) == getattr(before, name)
+    for frame, earlier in zip(GRID_FRAMES, known, strict=True):
+        assert_same_but_the_plan(frame(results), earlier)
+    assert [cell.tags.sequence for cell in results.sequential] == ["a-b", "a-b"]
+    costs = cost_frame(results).set_index(["stage", "method"])["seconds"]
+    assert costs["adapt", "replay"] == 5.0
+    assert costs["all", ""] == pytest.approx(costs.drop(("all", "")).sum())
+
+
+def test_judging_and_tuning_cells_disturb_no_table(store: Store) -> None:
+    before = load(store, 20)
+    known = [frame(before) for frame in GRID_FRAMES]
+    (adapted, *_) = store.find(Stage.ADAPT, adaptation="dann")
+    for stage, method in ((Stage.VALIDATE, "rules"), (Stage.TUNE, "dann")):
+        cell = Cell(stage=stage, method=method, params={"rules": {}}, tags=adapted.tags)
+        store.add(cell, seconds=3.0, curves=({"epoch": 1, "value": 0.5, "best": 0.5},))
+    results = load(store, 20)
+    assert results.data == before.data
+    for frame, earlier in zip(GRID_FRAMES, known, strict=True):
+        assert_same_but_the_plan(frame(results), earlier)
+    costs = cost_frame(results).set_index(["stage", "method"])
+    assert costs.loc[("validate", "rules"), "seconds"] == 3.0
+    assert costs.loc[("adapt", "dann"), "cells"] == 12
+
+
+def test_the_best_trial_of_a_tuning_is_counted_once_in_all(store: Store) -> None:
+    (like, *_) = store.find(Stage.ADAPT, adaptation="dann")
+    before = cost_frame(load(store, 20)).iloc[-1]
+    adapted = Cell(stage=Stage.ADAPT, method="dann", params={"adaptation": {"weight": 0.5}}, tags=like.tags)
+    tuning = tuning_of(adapted, {"trials": 4})
+    store.add(adapted, seconds=3.0, images=100)
+    store.add(tuning, seconds=10.0, images=400, chosen={"weight": 0.5})
+    costs = cost_frame(load(store, 20)).set_index(["stage", "method"])
+    assert costs.loc[("tune", "dann"), "seconds"] == 10.0
+    whole = costs.loc[("all", "")]
+    assert (whole["seconds"] - before["seconds"], whole["images"] - before["images"]) == (10.0, 400)
+    assert whole["cells"] - before["cells"] == 2
+
+
+def assert_same_but_the_plan(found: pd.DataFrame, earlier: pd.DataFrame) -> None:
+    pd.testing.assert_frame_equal(*(frame.drop(columns="plan", errors="ignore") for frame in (found, earlier)))
 
 
 def test_summary_counts_each_pair_once_and_names_the_worst(results: Results) -> None:

@@ -177,13 +177,54 @@ def test_alarms_are_counted_at_the_top_and_told_with_their_cells(
 ) -> None:
     assert "alarms:" not in words(paths.html)
     for cell in store.find(Stage.ADAPT, adaptation="dann", source="tconv"):
-        curves = tuple({**row, "discriminator_accuracy": 0.5} for row in store.records[cell.id].curves)
+        curves = tuple({**row, "discriminator_accuracy": 1.0} for row in store.records[cell.id].curves)
         store.records[cell.id] = replace(store.records[cell.id], curves=curves)
     said = words(build(store, tmp_path / "report").html)
     assert "3 alarms : 3 discriminator degenerate." in said
-    assert "adapt/residual_cnn/tconv/nearest/dann/seed0 discriminator_accuracy 0.50 in the last epoch" in said
+    assert "adapt/residual_cnn/tconv/nearest/dann/seed0 discriminator_accuracy 1.00 in the last epoch" in said
     alarms = pd.read_csv(tmp_path / "report" / "alarms.csv")
     assert (alarms["level"] == "alarm").sum() == 3
+
+
+def test_rules_stand_side_by_side_in_their_section_alone(judged_store: Store, tmp_path: Path) -> None:
+    paths = build(judged_store, tmp_path / "report")
+    text, said = paths.html.read_text("utf-8"), words(paths.html)
+    outline = Outline(text)
+    assert outline.open == []
+    assert "d1-validation" in outline.ids
+    assert "#d1-validation" in outline.references
+    assert '<th scope="col" class="oracle">oracle</th>' in text
+    assert "Adapted checkpoints chosen by im; source detectors by source_val." in said
+    assert "Labels of the target chose every" not in said
+    assert "is reported where the study names several" not in said
+    frames = {name: pd.read_csv(tmp_path / "report" / f"{name}.csv") for name in ("checkpoints", "selection")}
+    assert {"im", "snd", "oracle"} <= set(frames["checkpoints"].columns)
+    accuracy = frames["selection"].query("among == 'epochs' and adaptation == 'coral' and scope == 'mean'")
+    assert f">{accuracy.set_index('rule').loc['im', 'accuracy']:.3f}<" in text
+    assert "validators_residual_cnn.svg" in {path.name for path in paths.figures}
+
+
+def test_where_one_rule_is_named_the_page_says_how_to_see_others(paths: ReportPaths) -> None:
+    text = paths.html.read_text("utf-8")
+    assert "d1-validation" not in text
+    assert "<code>selection: [source_val, im, …]</code>" in text
+
+
+def test_choice_by_labels_is_said_at_the_top(make_store: Callable[..., Store], tmp_path: Path) -> None:
+    shape = {"generators": GENERATORS[:2], "corruptions": (), "images": 10, "looked_at": False}
+    store = make_store(methods=("coral", "oracle"), rules=("oracle", "source_val"), **shape)
+    page = build(store, tmp_path / "report").html
+    assert "Labels of the target chose every adapted detector (rule oracle )" in words(page)
+    assert "Of the methods without labels" not in words(page)
+    assert "chosen by oracle, that is by labels of the target: an upper bound" in words(page)
+    assert '<table class="heat oracle"' not in page.read_text("utf-8")
+
+
+def test_page_of_judged_cells_of_which_nothing_is_done(make_store: Callable[..., Store], tmp_path: Path) -> None:
+    shape = {"generators": GENERATORS[:2], "corruptions": (), "images": 10, "looked_at": False}
+    store = make_store(methods=("coral",), rules=("im", "source_val"), **shape)
+    store.drop(store.cells)
+    assert "has no scores yet" in words(build(store, tmp_path / "report").html)
 
 
 def test_one_seed_is_said_to_be_one(paths: ReportPaths) -> None:

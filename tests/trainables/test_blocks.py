@@ -23,7 +23,7 @@ def _made(body: nn.Sequential, layers: dict[str, nn.Module], front: nn.Module | 
     )
 
 
-@pytest.mark.parametrize("kind", ["residual_cnn", "resnet18"])
+@pytest.mark.parametrize("kind", ["residual_cnn", "backbone"])
 def test_every_trainable_parameter_is_in_one_block(kind: str) -> None:
     detector = toy_detector(kind)
     found = [name for parameters in blocks(detector).values() for name in _names(detector, parameters)]
@@ -32,7 +32,7 @@ def test_every_trainable_parameter_is_in_one_block(kind: str) -> None:
 
 def test_blocks_are_named_from_the_images_to_the_logits() -> None:
     assert list(blocks(toy_detector())) == ["block1", "block2", "block3", "block4", "head"]
-    network = toy_detector("resnet18")
+    network = toy_detector("backbone")
     found = blocks(network)
     assert list(found) == ["stem", "layer1", "layer2", "layer3", "layer4", "head"]
     assert _names(network, found["stem"]) == {"body.conv1.weight", "body.bn1.weight", "body.bn1.bias"}

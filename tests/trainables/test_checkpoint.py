@@ -52,8 +52,8 @@ def test_a_detector_of_three_classes_and_another_width_comes_back(tmp_path: Path
 
 
 def test_a_detector_that_started_from_a_file_loads_without_that_file(tmp_path: Path) -> None:
-    config = {**_card("resnet18")["config"], "weights": "/nowhere/resnet18.safetensors"}
-    save_detector(tmp_path, toy_detector("resnet18"), {**_card("resnet18"), "config": config})
+    config = {**_card("backbone")["config"], "weights": "/nowhere/resnet18.safetensors"}
+    save_detector(tmp_path, toy_detector("backbone"), {**_card("backbone"), "config": config})
     _, card = load_detector(tmp_path)
     assert card["config"]["weights"] == "/nowhere/resnet18.safetensors"
 
@@ -61,8 +61,8 @@ def test_a_detector_that_started_from_a_file_loads_without_that_file(tmp_path: P
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"kind": "resnet18"}, "does not describe a resnet18"),
-        ({"kind": "resnet_18"}, "resnet18"),
+        ({"kind": "backbone"}, "does not describe a backbone"),
+        ({"kind": "backbones"}, "'backbone'"),
         ({"format": 2}, "format"),
         ({"classes": 3}, "do not fit"),
         ({"extra": 1}, "extra"),

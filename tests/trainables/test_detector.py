@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.trainables.toy import toy_detector, toy_images
-from trainables.detector import Detector, TwoLogits, as_input, evaluating, frozen
+from trainables.detector import Detector, TwoLogits, as_input, evaluating, frozen, turned
 
 
 @pytest.fixture
@@ -38,6 +38,42 @@ def test_two_logits_say_what_the_detector_says(images: torch.Tensor) -> None:
     detector = toy_detector(classes=3).eval()
     two = torch.softmax(TwoLogits(detector)(images), dim=1)[:, 1]
     assert torch.allclose(two, detector.probability(images), atol=1e-6)
+
+
+def test_the_eight_views_are_the_dihedral_group() -> None:
+    square = torch.arange(9.0).reshape(1, 1, 3, 3)
+    views = [turned(square, view) for view in range(8)]
+    assert torch.equal(views[0], square)
+    assert torch.equal(views[1], square.flip(-1))
+    assert len({tuple(view.flatten().tolist()) for view in views}) == 8
+    # A group: what a view makes of a view is a view.
+    found = {tuple(turned(view, other).flatten().tolist()) for view in views for other in range(8)}
+    assert found == {tuple(view.flatten().tolist()) for view in views}
+
+
+def test_a_detector_looks_at_the_image_alone_unless_told_otherwise(images: torch.Tensor) -> None:
+    detector = toy_detector().eval()
+    seen: list[torch.Tensor] = []
+    detector.front.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
+    assert torch.equal(detector(images), detector.classify(detector.features(images)))
+    assert len(seen) == 2
+    detector.views = 8
+    detector(images)
+    assert [len(batch) for batch in seen[2:]] == [6] * 8
+
+
+def test_views_are_part_of_the_state_and_1_in_states_of_before_there_were_any() -> None:
+    detector, other = toy_detector(), toy_detector(seed=1)
+    detector.views = 8
+    assert copy.deepcopy(detector).views == 8
+    other.load_state_dict(detector.state_dict())
+    assert other.views == 8
+    old = {name: value for name, value in detector.state_dict().items() if name != "_extra_state"}
+    other.load_state_dict(old)
+    assert other.views == 1
+    whole = torch.nn.ModuleDict({"detector": detector})
+    whole.load_state_dict({f"detector.{name}": value for name, value in old.items()})
+    assert detector.views == 1
 
 
 def test_pixels_become_floats_between_0_and_1() -> None:

@@ -10,6 +10,7 @@ from torch import nn
 from trainables.losses import (
     conditional_map,
     coral,
+    distillation,
     domain_adversarial,
     entropies,
     entropy,
@@ -290,3 +291,35 @@ def test_class_confusion_is_finite_where_no_image_is_of_a_class() -> None:
     assert loss == 0
     assert logits.grad is not None
     assert torch.isfinite(logits.grad).all()
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+def test_distillation_is_the_softened_divergence_from_what_was_said_before(temperature: float) -> None:
+    logits, before = 3 * _features(7, 0, 3), 3 * _features(7, 1, 3)
+    now, then = (np.exp(z.numpy() / temperature) for z in (logits, before))
+    p, q = (values / values.sum(axis=1, keepdims=True) for values in (now, then))
+    expected = temperature**2 * (q * (np.log(q) - np.log(p))).sum(axis=1).mean()
+    assert distillation(logits, before, temperature).item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_distillation_at_temperature_1_is_cross_entropy_less_the_entropy_of_before() -> None:
+    logits, before = _features(7, 0, 3), _features(7, 1, 3)
+    said = before.softmax(dim=1)
+    expected = nn.functional.cross_entropy(logits, said) - entropies(said).mean()
+    assert distillation(logits, before, 1.0).item() == pytest.approx(expected.item(), rel=1e-12)
+
+
+def test_distillation_is_0_at_equal_answers_and_above_elsewhere() -> None:
+    logits = 3 * _features(7, 0, 3)
+    assert distillation(logits, logits + 5, 2.0).item() == pytest.approx(0, abs=1e-12)
+    assert distillation(logits, logits.flip(0), 2.0) > 0
+
+
+def test_distillation_has_the_gradient_of_its_value_and_is_finite_at_sure_answers() -> None:
+    logits, before = _features(4, 0, 3).requires_grad_(), _features(4, 1, 3)
+    assert torch.autograd.gradcheck(lambda z: distillation(z, before, 2.0), (logits,))
+    sure = torch.tensor([[1000.0, -1000.0]], requires_grad=True)
+    loss = distillation(sure, torch.tensor([[-1000.0, 1000.0]]), 2.0)
+    loss.backward()
+    assert loss.item() == pytest.approx(4 * 1000)
+    assert torch.isfinite(sure.grad).all()

@@ -13,7 +13,7 @@ from trainables.context import LocalContext
 from trainables.contract import Images
 from trainables.detector import Detector, as_input
 from trainables.errors import InputError
-from trainables.score import digest_of, infer, log_odds, part_of, per_image, score, seen_whole
+from trainables.score import counted, digest_of, infer, log_odds, part_of, per_image, score, seen_whole
 
 
 def test_scores_are_the_models_probabilities_in_evaluation_mode(trained: Detector, source_val: Images) -> None:
@@ -108,6 +108,35 @@ def test_log_odds_of_an_image_are_those_of_its_squares_mean_probability() -> Non
     mean = (1 / (1 + np.exp(-odds))).reshape(-1, 4).mean(axis=1)
     assert seen_whole(odds, 4) == pytest.approx(np.log(mean / (1 - mean)))
     assert seen_whole(odds, 1) is odds
+
+
+def test_the_squares_that_count_are_an_images_highest() -> None:
+    scores = np.random.default_rng(0).permutation(20).astype(np.float64)
+    found = counted(scores, 5, 2)
+    for image in range(4):
+        assert sorted(found[image]) == sorted(scores[5 * image : 5 * image + 5])[3:]
+    np.testing.assert_array_equal(counted(scores, 5), scores.reshape(4, 5))
+    np.testing.assert_array_equal(counted(scores, 5, 5), scores.reshape(4, 5))
+
+
+@pytest.mark.parametrize("top", [1, 3, 4, None])
+def test_squares_vote_alike_for_scores_and_for_log_odds(source_val: Images, top: int | None) -> None:
+    odds = np.random.default_rng(0).normal(0, 4, 12).astype(np.float32)
+    fake = 1 / (1 + np.exp(-odds.astype(np.float64)))
+    squares = replace(
+        source_val.take(np.arange(12)), ids=[f"{d}/{k}" for d in "bca" for k in range(4)], views=4, top=top
+    )
+    expected = [np.mean(sorted(fake[4 * k : 4 * k + 4])[-(top or 4) :]) for k in range(3)]
+    assert list(per_image(squares, fake.astype(np.float32)).values()) == pytest.approx(expected)
+    whole = seen_whole(odds.astype(np.float64), 4, top)
+    assert 1 / (1 + np.exp(-whole)) == pytest.approx(np.array(expected))
+
+
+def test_all_squares_counting_is_the_mean_to_the_last_bit(source_val: Images) -> None:
+    scores = np.random.default_rng(0).random(12).astype(np.float32)
+    squares = replace(source_val.take(np.arange(12)), ids=[f"{d}/{k}" for d in "bca" for k in range(4)], views=4)
+    assert per_image(replace(squares, top=4), scores) == per_image(squares, scores)
+    assert np.array_equal(seen_whole(scores.astype(np.float64), 4, 4), seen_whole(scores.astype(np.float64), 4))
 
 
 def test_the_workers_parts_are_all_images_and_are_read_in_batches(source: Images, tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.trainables import tiny_clip
 from trainables.context import LocalContext
-from trainables.contract import Images
+from trainables.contract import Config, Images
 from trainables.detector import Detector, build_detector
 from trainables.recipe import Recipe
 from trainables.registry import find
@@ -32,8 +33,17 @@ def toy_images(count: int, seed: int, *, period: int = 2, size: int = 32, amplit
 
 
 def toy_detector(kind: str = "residual_cnn", seed: int = 0, classes: int = 2, **parameters: object) -> Detector:
-    """A fresh detector with default parameters but for those given."""
-    return build_detector(kind, find("detectors", kind).config(**parameters), seed=seed, classes=classes)
+    """A fresh detector with the parameters of ``toy_config``."""
+    return build_detector(kind, toy_config(kind, **parameters), seed=seed, classes=classes)
+
+
+def toy_config(kind: str, **parameters: object) -> Config:
+    """Default parameters of a detector, but for those given, and those that would make a test slow or leave it to chance.
+
+    A detector on CLIP is on a tiny one, and nothing is dropped at random.
+    """
+    small = tiny_clip.parameters() if kind.startswith("clip_") else {"dropout": 0} if kind == "rine" else {}
+    return find("detectors", kind).config(**{**small, **parameters})
 
 
 def context(folder: Path, seed: int = 0) -> LocalContext:

@@ -33,10 +33,13 @@ def adapt(config: Config, detector: Detector, data: AdaptationData, context: Con
     Each layer's statistics are those of all its inputs over the whole target, with the layers before it already
     adapted. That costs one pass a layer, and depends neither on a batch size nor on the order of the images.
 
+    The figures are how far the layers' means moved, and ``predicted_prior``.
+
     Raises:
         InputError: the detector has no BatchNorm layer.
     """
     from trainables.norms import estimate
+    from trainables.pseudo import with_prior
 
     shifts = estimate(detector, data.target.pixels, context.device, config.source_weight)
     if not shifts:
@@ -44,4 +47,4 @@ def adapt(config: Config, detector: Detector, data: AdaptationData, context: Con
             "adabn needs BatchNorm layers, and this detector has none", fix="leave adabn out for this detector"
         )
     metrics = {"mean_shift": sum(shifts) / len(shifts), "mean_shift_first": shifts[0], "mean_shift_last": shifts[-1]}
-    return Outcome(metrics=metrics, images=len(data.target) * len(shifts))
+    return with_prior(Outcome(metrics=metrics, images=len(data.target) * len(shifts)), detector, data, context)

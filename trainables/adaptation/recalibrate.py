@@ -47,13 +47,14 @@ def adapt(config: Config, detector: Detector, data: AdaptationData, context: Con
     Raises:
         InputError: for Platt scaling and temperature: the labelled images are of one class, or too few.
     """
+    from trainables.pseudo import called_fake
     from trainables.score import log_odds
 
     before = log_odds(detector, data.target.pixels, context.device).astype(np.float64)
     figures = _move(config, detector, before) if config.how == "prior" else _rescale(config, detector, data, context)
     after = before if config.how == "prior" else log_odds(detector, data.target.pixels, context.device)
     cut = figures.get("threshold_log_odds", 0.0)
-    called = {"predicted_prior_before": float((before > 0).mean()), "predicted_prior": float((after > cut).mean())}
+    called = {"predicted_prior_before": called_fake(before), "predicted_prior": called_fake(after, cut)}
     return Outcome(metrics={**figures, **called}, images=len(before))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -36,8 +37,9 @@ class Config(MemberConfig):
     Attributes:
         layers: names of the detector's layers, or ``all``.
         targets: classes whose evidence is mapped.
-        images_per_group: images that the figures are means of: those with the smallest ids.
-        shown: images of each group in the panel.
+        images_per_group: images that the figures are means of: those with the smallest ids. Of an image that is seen
+            through several squares each square has its map.
+        shown: images of each group in the panel, by their first square.
     """
 
     layers: Literal["all"] | tuple[str, ...] = "all"
@@ -50,7 +52,7 @@ def analyse(config: Config, detector: Detector, groups: Mapping[str, Images], co
     """Map every group at every layer for every class target.
 
     Writes ``gradcam.png`` (rows: images of the groups; columns: the image, then target by layer) and ``maps.npz``
-    (``<group>/<target>/<layer>``: (n, H, W) in [0, 1]; ``<group>/ids``, ``<group>/scores``).
+    (``<group>/<target>/<layer>``: (n, H, W) in [0, 1], a map each square; ``<group>/ids``, ``<group>/scores``).
 
     Returns:
         Rows, one a group, target and layer: ``images``; ``empty``, the share of maps without any evidence for the
@@ -78,7 +80,7 @@ def analyse(config: Config, detector: Detector, groups: Mapping[str, Images], co
     panel = _panel(config, chosen, scores, maps, layers)
     write_bytes(context.folder / PANEL, _png(panel))
     write_bytes(context.folder / MAPS, _npz(chosen, scores, maps))
-    rows = [{"group": g, "target": t, "layer": name, **figures(m)} for (g, t, name), m in maps.items()]
+    rows = [{"group": g, "target": t, "layer": name, **figures(m, chosen[g].views)} for (g, t, name), m in maps.items()]
     return Outcome(
         metrics=_metrics(rows, config.targets[0]),
         rows=rows,
@@ -87,15 +89,19 @@ def analyse(config: Config, detector: Detector, groups: Mapping[str, Images], co
     )
 
 
-def figures(maps: Maps) -> dict[str, float]:
-    """What is said of (n, H, W) maps in a row; means are over maps that are not empty, NaN where all are."""
+def figures(maps: Maps, views: int = 1) -> dict[str, float]:
+    """What is said of (n, H, W) maps in a row; means are over maps that are not empty, NaN where all are.
+
+    Args:
+        views: maps of each image.
+    """
     mass = maps.sum(axis=(1, 2))
     filled = maps[mass > 0] / mass[mass > 0][:, None, None]
     height, width = maps.shape[1:]
     middle = filled[:, height // 4 : height - height // 4, width // 4 : width - width // 4]
     information = -(filled * np.log(np.where(filled > 0, filled, 1))).sum(axis=(1, 2)) / np.log(height * width)
     return {
-        "images": len(maps),
+        "images": len(maps) // views,
         "empty": float(np.mean(mass == 0)),
         "entropy": float(information.mean()) if len(filled) else math.nan,
         "centre": float(middle.sum(axis=(1, 2)).mean()) if len(filled) else math.nan,
@@ -121,7 +127,10 @@ def _layers(config: Config, detector: Detector) -> tuple[str, ...]:
 
 
 def _smallest_ids(images: Images, count: int) -> Images:
-    return images.take(np.argsort(np.asarray(images.ids))[:count].astype(np.int64))
+    """All squares of as many images; those of one image still follow each other."""
+    firsts = np.argsort(np.asarray(images.ids[:: images.views]))[:count].astype(np.int64) * images.views
+    squares = (firsts[:, None] + np.arange(images.views)).reshape(-1)
+    return replace(images.take(squares), views=images.views)
 
 
 def _cam(detector: Detector, layer: str, images: Images, target: int, device: str, batch: int = 64) -> Maps:
@@ -154,7 +163,7 @@ def _panel(
     """Rows: the first images of each group. Columns: the image, then its maps laid over it."""
     from matplotlib.figure import Figure
 
-    rows = [(group, i) for group, images in groups.items() for i in range(min(config.shown, len(images)))]
+    rows = [(name, i) for name, of in groups.items() for i in range(0, len(of), of.views)[: config.shown]]
     columns = [(target, layer) for target in config.targets for layer in layers]
     figure = Figure(figsize=(1.35 * (len(columns) + 1) + 0.7, 1.45 * max(len(rows), 1) + 0.9), layout="constrained")
     figure.suptitle("Grad-CAM: where each layer finds evidence for a class (yellow: most)", fontsize=11)

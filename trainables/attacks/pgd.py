@@ -71,7 +71,7 @@ def attack(config: Config, detector: Detector, images: Images, context: Context)
 
     if not len(images):
         raise InputError("there are no images to attack")
-    chosen = replace(images.take(_subset(images, config.images_per_class)), views=images.views)
+    chosen = replace(images.take(_subset(images, config.images_per_class)), views=images.views, top=images.top)
     rows: list[dict[str, Any]] = []
     metrics: dict[str, float] = {}
     with frozen(detector), evaluating(detector):
@@ -158,7 +158,7 @@ def _budgets(config: Config, detector: Detector, images: Images, context: Contex
             worst = np.where(worse[:, None, None, None], rounded, worst)
             odds = np.where(worse, found, odds)
         linf = np.abs(worst.astype(np.int64) - pixels).max(axis=(1, 2, 3)).reshape(-1, images.views).max(axis=1)
-        of_clean, of_worst, of_unrounded = (_probability(each, images.views) for each in (clean, odds, unrounded))
+        of_clean, of_worst, of_unrounded = (_probability(each, images) for each in (clean, odds, unrounded))
         yield epsilon, _Result(of_clean, of_worst, of_unrounded, linf)
 
 
@@ -228,8 +228,11 @@ def _log_odds_of_floats(detector: Detector, images: Floats, batch: int, device: 
         return torch.cat(parts).cpu().numpy()
 
 
-def _probability(log_odds: Floats, views: int) -> Floats:
-    """P(fake) of images, the mean over the squares of each."""
+def _probability(log_odds: Floats, images: Images) -> Floats:
+    """P(fake) of images, the mean over the squares of each that count."""
     import torch
 
-    return torch.sigmoid(torch.from_numpy(log_odds)).view(-1, views).mean(dim=1).numpy()
+    from trainables.score import counted
+
+    squares = torch.from_numpy(counted(log_odds, images.views, images.top))
+    return torch.sigmoid(squares).mean(dim=1).numpy()

@@ -66,14 +66,30 @@ class Grid(Config):
 class Random(Config):
     """Squares cut out of an image at random, at native resolution.
 
+    With ``top`` the squares of an image vote, as in Mandelli et al. 2022 and 2024 (800 squares of 96 pixels, of which
+    600 count): an image is as fake as its most suspicious parts. That is the score of an image, in validation,
+    selection, test and prediction. Training sees every square as an image of its own, with the image's label, so an
+    epoch is ``count`` times as long.
+
     Attributes:
         count: how many.
         seed: with it and the image's content, the places are fixed.
+        top: the score of an image is the mean P(fake) of so many of its squares, the highest; of all if not given.
     """
 
     kind: Literal["random"] = "random"
     count: PositiveInt = 4
     seed: NonNegativeInt = 0
+    # Where it says nothing it is in no id: the cells are those of before it was there.
+    top: PositiveInt | None = Field(default=None, exclude_if=lambda top: top is None)
+
+    @model_validator(mode="after")
+    def _has_as_many(self) -> Random:
+        if self.top is not None and self.top > self.count:
+            problem = f"of {self.count} squares no {self.top} can count"
+            fix = f"make `top` {self.count} at most, or `count` {self.top} at least"
+            raise InputError(problem, value=f"count: {self.count}, top: {self.top}", fix=fix)
+        return self
 
     def boxes(self, width: int, height: int, size: int, key: str) -> Iterator[Box]:
         """Squares of ``size``, wherever they fit with equal probability; they may overlap.
@@ -130,6 +146,11 @@ class Preprocess(Config):
     def views(self) -> int:
         """Squares that an image is seen through."""
         return self.patches.count if self.patches else 1
+
+    @property
+    def top(self) -> int | None:
+        """How many of them count for the image's score, the highest; None: all."""
+        return self.patches.top if isinstance(self.patches, Random) else None
 
     def __call__(self, image: Image.Image, key: str = "") -> NDArray[np.uint8]:
         """The squares, (views, size, size, 3) uint8 RGB.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -41,10 +41,13 @@ class Reader:
         self._manifest, self._preprocess = manifest.fitting(preprocess), preprocess
         self._cache, self._budget = Path(cache), budget
 
-    def images(self, generators: Sequence[str], split: Split) -> Images:
+    def images(self, generators: Sequence[str], split: Split, most: Mapping[str, int] | None = None) -> Images:
         """The images of these generators and real sources in a split, in this order, each set ordered by digest.
 
         An image that several real sources have in common is among those of the first.
+
+        Args:
+            most: how many of some of them, the first in that order; all of those that are not named.
 
         Raises:
             InputError: one of them has no images in this split; see also ``cached_pixels``.
@@ -52,7 +55,8 @@ class Reader:
         found = [self._find(generator, split) for generator in generators]
         rows = pd.concat([self._rows(images)[["digest", "pixels"]] for images in found], ignore_index=True)
         owners = np.repeat(np.arange(len(found)), [images.count for images in found])
-        kept = np.flatnonzero(~rows["pixels"].duplicated().to_numpy())
+        kept = _among_first([images.count for images in found], [(most or {}).get(each.generator) for each in found])
+        kept = kept[~rows["pixels"].iloc[kept].duplicated().to_numpy()]
         owners = np.repeat(owners[kept], self._preprocess.views)
         everything = len(kept) == len(rows)
         return Images(
@@ -61,6 +65,7 @@ class Reader:
             ids=self._ids(rows["digest"].take(kept).tolist()),
             generators=[found[k].generator for k in owners],
             views=self._preprocess.views,
+            top=self._preprocess.top,
         )
 
     def unlabelled(self, generators: Sequence[str], split: Split) -> Unlabelled:
@@ -112,3 +117,10 @@ class Reader:
         if self._preprocess.views == 1:
             return digests
         return [f"{digest}/{k}" for digest in digests for k in range(self._preprocess.views)]
+
+
+def _among_first(counts: Sequence[int], most: Sequence[int | None]) -> NDArray[np.int64]:
+    """Positions, in a row of sets of so many images, of those that are among the first of their set."""
+    places = np.concatenate([np.arange(count) for count in counts])
+    limits = [count if limit is None else limit for count, limit in zip(counts, most, strict=True)]
+    return np.flatnonzero(places < np.repeat(limits, counts))

@@ -1,12 +1,16 @@
 """What a rule of selection may look at: what the detector of one epoch answers about images, never their pixels.
 
 A rule is one file in this folder and one line in ``registry.SELECTIONS``. Its module has ``value(epoch) -> float``:
-larger is better, NaN where it is undefined. It is a function of its argument alone: what is random in it (folds, starts)
-has a seed of its own.
+larger is better, NaN where it is undefined, and then nothing is raised or warned of. It is a function of its argument
+alone, whatever the order of the images: what is random in it has a seed of its own, and what depends on their order
+(folds, starts) first puts them into one (``trainables.selection.ordering``).
+
+A rule that reads features is undefined where those of a set are not finite, or do not tell its images apart.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -55,6 +59,32 @@ class Answers:
     def predictions(self) -> NDArray[np.int64]:
         """(N,), 1 where the image is called fake: log odds above 0."""
         return (self.log_odds > 0).astype(np.int64)
+
+    @property
+    def defined(self) -> bool:
+        """Whether there are images, and an answer to each: one that has diverged answers NaN."""
+        return len(self) > 0 and not np.isnan(self.log_odds).any()
+
+    @property
+    def described(self) -> bool:
+        """Whether these are answers whose features are finite and tell at least two images apart."""
+        apart = bool((self.features != self.features[:1]).any())
+        return self.defined and apart and bool(np.isfinite(self.features).all())
+
+    @property
+    def accuracy(self) -> float:
+        """Share of images called what they are; NaN where the answers are not defined.
+
+        Raises:
+            LabelLeakError: the images are the target's.
+        """
+        right = self.predictions == self.labels
+        return float(right.mean()) if self.defined else math.nan
+
+    def take(self, index: NDArray[np.int64]) -> Answers:
+        """What is said of the images at these positions, in this order."""
+        known = None if self.known is None else self.known[index]
+        return Answers(log_odds=self.log_odds[index], features=self.features[index], known=known)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,6 +65,15 @@ def test_lists_name_every_member_with_its_parameters(room):
             )
 
 
+def test_rules_of_selection_are_listed_a_line_each_for_they_have_no_parameters():
+    assert set(Room) == {*REGISTRIES, "spaces"}
+    lines = call("list", "selections").stdout.splitlines()
+    members = json.loads(call("list", "selections", "--json").stdout)
+
+    assert lines == [f"{name}: {entry.summary}" for name, entry in REGISTRIES["selections"].items()]
+    assert all(member["parameters"] == {} for member in members)
+
+
 def test_a_member_tells_where_its_recipe_differs():
     _, _, block = call("list", "adaptations").stdout.partition("tent: ")
     of_tent, recipe = block.partition("\n\n")[0], block.rpartition("\n\n")[2]

@@ -85,6 +85,9 @@ class Told:
     def begin(self, plan: Plan, done: Mapping[CellId, Record]) -> None:
         self.events.append(("begin", len(plan), len(done)))
 
+    def replanned(self, plan: Plan, done: Mapping[CellId, Record]) -> None:
+        self.events.append(("replanned", len(plan), len(done)))
+
     def started(self, cell: Cell) -> None:
         self.events.append(("started", cell.name))
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.plan.cells import Stage
-from orchestrator.run.driver import outstanding
 from orchestrator.run.execute import record_of
+from orchestrator.run.left import outstanding
 from orchestrator.run.serial import run_serially
 from orchestrator.run.wire import pack_job, pack_records, unpack_job, unpack_records
 from orchestrator.store.ledger import Ledger

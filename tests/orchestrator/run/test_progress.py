@@ -241,3 +241,48 @@ def test_spans_read_like_a_clock(seconds, text):
 )
 def test_one_figure_stands_for_a_cell(row, text):
     assert figure(row) == text
+
+
+def searching():
+    """A search, and a model that is there besides."""
+    return plan_of("searching", [cell(Stage.TUNE, "s0"), cell(Stage.TRAIN, "s1")])
+
+
+def test_a_search_tells_its_trials_now_and_then():
+    view, stream, clock = plain(searching())
+    tune = cells(searching(), Stage.TUNE)[0]
+    view.started(tune)
+    for number, now in ((1, 1.0), (2, 6.0), (3, 7.0)):
+        clock.now = now
+        view.progress(tune, {"trial": float(number), "trials": 20.0, "best": 0.9 + number / 100})
+    lines = [line for line in stream.getvalue().splitlines() if "trial" in line]
+    assert [line.partition("] ")[2] for line in lines] == [f"{tune.name} trial 2/20 best .920"]
+
+
+def test_the_live_view_shows_how_far_a_search_is():
+    tally, tune = Tally(Clock()), cells(searching(), Stage.TUNE)[0]
+    tally.begin(searching(), {})
+    tally.started(tune)
+    tally.progress(tune, {"trial": 4.0, "trials": 20.0, "best": 0.93})
+    console = Console(file=io.StringIO(), width=120)
+    console.print(render(tally, "study"))
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    assert "trial 4/20" in shown
+    assert "best .930" in shown
+
+
+def test_another_plan_is_counted_anew_and_the_clock_goes_on():
+    clock = Clock()
+    tally = Tally(clock)
+    before = searching()
+    tally.begin(before, {})
+    clock.now = 5.0
+    tally.started(cells(before, Stage.TUNE)[0])
+    tune = record(cells(before, Stage.TUNE)[0], seconds=4.0)
+    tally.finished(tune)
+    after = plan_of("searching", [*before, cell(Stage.TRAIN, "chosen"), cell(Stage.SCORE, "chosen")])
+    tally.replanned(after, {tune.cell: tune})
+    assert dict(tally.total) == {"tune": 1, "train": 2, "score": 1}
+    assert (tally.ended("tune"), tally.ended("train")) == (1, 0)
+    assert tally.elapsed == 5.0

@@ -88,3 +88,23 @@ def test_scores_alone_never_need_a_worker_group():
         cell(Stage.SCORE, "late", ROOT), resources=StageResources.model_validate({"train": {"workers": 2}})
     )
     assert queue.ready(Lane.INLINE)
+
+
+def test_a_queue_that_follows_another_hands_out_nothing_twice():
+    queue = queue_of(*ALL)
+    root = queue.take(Lane.INLINE)
+    plan = plan_of("test", [*ALL, cell(Stage.TRAIN, "new")])
+    after = JobQueue(jobs(plan), plan, ONE_DEVICE, queue.out)
+    assert [after.take(Lane.INLINE).cells[0].tags.source for _ in range(2)] == ["lone", "new"]
+    assert after.take(Lane.INLINE) is None
+    assert after.has(ROOT.id)
+    after.settle(root, [ROOT.id, ROOT_SCORE.id])
+    assert not after.has(ROOT.id)
+    assert after.ready(Lane.INLINE)
+
+
+def test_tunings_are_the_drivers_own():
+    tune = cell(Stage.TUNE, "search")
+    queue = queue_of(tune)
+    assert queue.take(Lane.INLINE, Lane.TRAIN, Lane.TASK) is None
+    assert queue.take(Lane.TUNE).cells == (tune,)

@@ -113,7 +113,14 @@ def test_an_image_that_two_real_sources_have_in_common_has_one_row(folder: Path,
     assert list(joined["image"]) == [square.split("/")[0] for square in images.ids[:: images.views]]
 
 
-@pytest.mark.parametrize("parameters", [TILES, {"size": 32, "patches": {"kind": "random", "count": 3}}])
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        TILES,
+        {"size": 32, "patches": {"kind": "random", "count": 3}},
+        {"size": 32, "patches": {"kind": "random", "count": 4, "top": 2}},
+    ],
+)
 def test_predict_says_of_a_file_what_its_score_cell_says(folder: Path, parameters: dict[str, object]) -> None:
     place = place_of(folder, Preprocess.model_validate(parameters))
     cell = scored("coco", "ffhq")

@@ -1,17 +1,22 @@
-"""Cells and records to keep, and processes to kill."""
+"""Cells and records to keep, an MLflow to show them, and processes to kill."""
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from orchestrator.plan.cells import Cell, Digest, Reading, Stage, Tags
+from orchestrator.store.mirror import Mirror
 from orchestrator.store.records import Record, Status
+from orchestrator.store.target import Target
 
 MakeRecord = Callable[..., Record]
 Start = Callable[..., subprocess.Popen[str]]
@@ -42,6 +47,25 @@ def make_cell(seed: int = 0, stage: Stage = Stage.TRAIN, test: str = "") -> Cell
 def make_record(seed: int = 0, status: Status = Status.DONE, stage: Stage = Stage.TRAIN, **fields: Any) -> Record:
     result: dict[str, Any] = {"metrics": {"auroc": 0.75}, "started": 1.7e9 + seed, "seconds": 2.0, **fields}
     return Record.of(make_cell(seed, stage, "nearest" if stage is Stage.SCORE else ""), status, **result)
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with MLflow's tables: making one takes seconds, copying it none."""
+    root = tmp_path_factory.mktemp("mlflow")
+    mirror = Mirror(Target.of("template", root))
+    mirror.replay([])
+    assert mirror.close() == 0
+    with closing(sqlite3.connect(root / "mlflow.db")) as database:
+        assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return root / "mlflow.db"
+
+
+@pytest.fixture
+def target(tmp_path: Path, empty_database: Path) -> Target:
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    return Target.of("demo", tmp_path)
 
 
 @pytest.fixture

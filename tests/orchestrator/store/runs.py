@@ -17,7 +17,8 @@ class Runs:
         experiment = self.client.get_experiment_by_name(target.experiment)
         found = self.client.search_runs([experiment.experiment_id])
         self.parents = [run for run in found if run.data.tags["stage"] == "study"]
-        self.cells = {run.data.tags["cell_id"]: run for run in found if run.data.tags["stage"] != "study"}
+        self.cells = {run.data.tags["cell_id"]: run for run in found if "cell_id" in run.data.tags}
+        self.trials = {int(run.data.tags["trial"]): run for run in found if "trial" in run.data.tags}
         self.count = len(found)
 
     def curve(self, cell: str, key: str) -> list[tuple[int, float]]:

@@ -7,12 +7,10 @@ import os
 import shutil
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,25 +27,6 @@ from tests.orchestrator.store.runs import Runs
 from trainables.errors import InputError
 
 CURVES = ({"epoch": 1, "loss": 0.5, "auroc": 0.6}, {"epoch": 2, "loss": 0.25, "auroc": 0.7})
-
-
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory) -> Path:
-    """A database with MLflow's tables: making one takes seconds, copying it none."""
-    root = tmp_path_factory.mktemp("mlflow")
-    mirror = Mirror(Target.of("template", root))
-    mirror.replay([])
-    assert mirror.close() == 0
-    with closing(sqlite3.connect(root / "mlflow.db")) as database:
-        assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return root / "mlflow.db"
-
-
-@pytest.fixture
-def target(tmp_path, empty_database) -> Target:
-    shutil.copy(empty_database, tmp_path / "mlflow.db")
-    return Target.of("demo", tmp_path)
 
 
 def mirrored(target: Target, *records: Any, warnings: list[str] | None = None) -> Runs:

@@ -7,7 +7,7 @@ import pytest
 from orchestrator.study.inputs import content_name, input_files, parameters, placed
 from orchestrator.study.load import dump_study
 from orchestrator.study.model import Study
-from trainables.detectors.resnet18 import Config
+from trainables.detectors.backbone import Config
 from trainables.errors import InputError
 
 

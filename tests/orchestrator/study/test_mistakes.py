@@ -55,7 +55,7 @@ from trainables.errors import InputError
         ({"preprocess": {"patches": {"kind": "gird"}}}, "preprocess.patches", ["unknown 'kind'", "'grid'"]),
         ({"preprocess": {"patches": {"kind": "grid", "sied": 3}}}, "preprocess.patches.sied", ["'side'"]),
         ({"preprocess": {"patches": {"kind": "grid", "side": 1}}}, "preprocess.patches.side", ["greater than", "1"]),
-        ({"selection": "oracle"}, "selection", ["not one of the choices", "'oracle'"]),
+        ({"selection": "imm"}, "selection", ["no such rule", "'imm'", "im"]),
         ({"resources": {"default": {"workers": 0}}}, "resources.default.workers", ["greater than 0", "found: 0"]),
         ({"resources": {"train": {"cpus": float("inf")}}}, "resources.train.cpus", ["finite"]),
         ({"resources": {"train": {"gpus": 1.5}}}, "resources.train", ["whole GPUs", "1.5"]),

@@ -13,6 +13,7 @@ from trainables.adaptation.adabn import Config, adapt
 from trainables.contract import AdaptationData, Images
 from trainables.detector import Detector, as_input
 from trainables.errors import InputError
+from trainables.score import log_odds
 
 
 def _norms(detector: Detector) -> list[nn.BatchNorm2d]:
@@ -62,7 +63,8 @@ def test_only_statistics_change(trained: Detector, data: AdaptationData, tmp_pat
     outcome = adapt(Config(), trained, data, context(tmp_path))
     assert all(torch.equal(value, before[name]) for name, value in trained.named_parameters())
     assert outcome.metrics["mean_shift"] > 0
-    assert outcome.images == len(data.target) * len(_norms(trained))
+    assert outcome.metrics["predicted_prior"] == (log_odds(trained, data.target.pixels) > 0).mean()
+    assert outcome.images == len(data.target) * (len(_norms(trained)) + 1)
 
 
 def test_a_detector_without_batch_norm_is_refused(data: AdaptationData, tmp_path: Path) -> None:

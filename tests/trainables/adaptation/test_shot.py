@@ -19,7 +19,7 @@ from trainables.fit import Fitted, fit
 from trainables.losses import information_maximisation
 from trainables.pseudo import centroid_labels, predict
 from trainables.registry import find
-from trainables.selection import Rule, last, source_val
+from trainables.selection.rule import Rule, last, source_val
 
 
 class Unreadable:

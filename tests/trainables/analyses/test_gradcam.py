@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -10,10 +11,11 @@ from PIL import Image
 from torch.nn import functional
 
 from tests.trainables.toy import context, toy_images
-from trainables.analyses.gradcam import Config, _cam, analyse, figures
+from trainables.analyses.gradcam import Config, _cam, _panel, analyse, figures
 from trainables.contract import Images
 from trainables.detector import Detector, as_input
 from trainables.errors import InputError
+from trainables.score import score
 
 CONFIG = Config(layers=("block2", "block4"), images_per_group=5, shown=2)
 
@@ -65,6 +67,32 @@ def test_it_writes_a_panel_and_maps_of_every_group_target_and_layer(
             assert maps[name].min() >= 0
             assert maps[name].max() <= 1
         assert maps["real/ids"].tolist() == sorted(groups["real"].ids)[:5]
+
+
+def test_images_are_counted_where_each_is_seen_through_several_squares(
+    trained: Detector, groups: dict[str, Images], tmp_path: Path
+) -> None:
+    order = np.array([3, 0, 2, 1])
+    squares = groups["seen fake"].take((order[:, None] * 2 + np.arange(2)).reshape(-1))
+    ids = [f"image{i}/{k}" for i in order for k in range(2)]
+    images = replace(squares, ids=ids, views=2)
+    config = Config(layers=("block4",), targets=("fake",), images_per_group=3, shown=2)
+    (row,) = analyse(config, trained, {"seen fake": images}, context(tmp_path)).rows
+    assert row["images"] == 3
+    with np.load(tmp_path / "maps.npz") as maps:
+        assert maps["seen_fake/ids"].tolist() == [f"image{i}/{k}" for i in range(3) for k in range(2)]
+        assert maps["seen_fake/fake/block4"].shape == (6, 32, 32)
+        expected = score(trained, groups["seen fake"].pixels[:6])
+        assert maps["seen_fake/scores"].tolist() == expected.tolist()
+
+
+def test_the_panel_shows_the_first_square_of_each_image(groups: dict[str, Images]) -> None:
+    six = groups["seen fake"].take(np.arange(6))
+    config = Config(shown=2).model_copy(update={"targets": ()})
+    scores = {"seen fake": np.arange(6, dtype=np.float32) / 10}
+    for views, shown in ((1, ["0.00", "0.10"]), (3, ["0.00", "0.30"])):
+        figure = _panel(config, {"seen fake": replace(six, views=views)}, scores, {}, ())
+        assert [axis.get_xlabel() for axis in figure.axes] == [f"P(fake) {text}" for text in shown]
 
 
 def test_classes_and_layers_have_maps_of_their_own(trained: Detector, groups: dict[str, Images]) -> None:

@@ -178,11 +178,34 @@ def test_real_and_fake_go_through_the_same_chain(tmp_path: Path) -> None:
         {"reencode": "png"},
         {"patches": {"kind": "grid", "side": 1}},
         {"patches": {"kind": "random", "count": 0}},
+        {"patches": {**RANDOM, "top": 0}},
+        {"patches": {"kind": "grid", "top": 2}},
     ],
 )
 def test_parameters_without_meaning_are_refused(parameters: dict[str, object]) -> None:
     with pytest.raises((ValidationError, InputError)):
         Preprocess.model_validate(parameters)
+
+
+def test_more_squares_than_there_are_cannot_count() -> None:
+    with pytest.raises(ValidationError, match=r"of 600 squares no 800 can count(.|\n)*count: 600, top: 800"):
+        Preprocess.model_validate({"patches": {"kind": "random", "count": 600, "top": 800}})
+
+
+def test_without_votes_nothing_is_said_of_them() -> None:
+    """The parameters are part of every cell's id: what says nothing must not change them."""
+    told = [Preprocess.model_validate({"patches": given}) for given in (None, "random", {**RANDOM, "top": 3})]
+    assert [image.top for image in told] == [None, None, 3]
+    plain, four, voting = (image.model_dump(mode="json")["patches"] for image in told)
+    assert plain is None
+    assert four == {"kind": "random", "count": 4, "seed": 0}
+    assert voting == {"kind": "random", "count": 5, "seed": 0, "top": 3}
+    assert all(Preprocess.model_validate(image.model_dump(mode="json")) == image for image in told)
+
+
+def test_votes_change_no_square() -> None:
+    plain, voting = (squares(PIXELS, "key", size=8, patches={**RANDOM, **votes}) for votes in ({}, {"top": 3}))
+    np.testing.assert_array_equal(plain, voting)
 
 
 def test_views() -> None:

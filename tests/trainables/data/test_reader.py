@@ -17,7 +17,7 @@ from trainables.errors import InputError, LabelLeakError
 
 NAMES = ["coco", "ffhq", "stylegan"]
 CROP = Preprocess(size=16)
-TWELVE = Preprocess.model_validate({"size": 16, "patches": {"kind": "random", "count": 12}})
+TWELVE = Preprocess.model_validate({"size": 16, "patches": {"kind": "random", "count": 12, "top": 7}})
 
 
 @pytest.fixture
@@ -38,6 +38,7 @@ def test_sets_come_in_the_order_they_are_asked_for(reader):
 
 def test_squares_of_an_image_have_its_digest_label_and_generator(folder, tmp_path):
     images = Reader(manifest_of(folder), TWELVE, tmp_path).images(["stylegan", "coco"], Split.TEST)
+    assert images.top == 7
     assert (images.views, len(images), images.pixels.shape) == (12, 96, (96, 16, 16, 3))
     assert images.labels.tolist() == [1] * 48 + [0] * 48
     assert images.generators == ["stylegan"] * 48 + ["coco"] * 48

@@ -6,7 +6,7 @@ import torch
 from scipy.signal import correlate2d
 
 from tests.trainables.toy import toy_detector
-from trainables.detectors.residual_cnn import SQUARE_5
+from trainables.filters import SQUARE_5
 
 
 def test_the_front_end_is_a_cut_high_pass_filter_of_each_colour() -> None:
@@ -16,7 +16,7 @@ def test_the_front_end_is_a_cut_high_pass_filter_of_each_colour() -> None:
     for colour in range(3):
         plane = pixels[:, :, colour].astype(float)
         padded = np.pad(plane, 2, mode="reflect")
-        square = correlate2d(padded, np.array(SQUARE_5) / 12, mode="valid") / 4
+        square = correlate2d(padded, SQUARE_5 / 12, mode="valid") / 4
         rows = (np.roll(padded, 1, axis=1) - 2 * padded + np.roll(padded, -1, axis=1))[2:-2, 2:-2] / 2 / 4
         np.testing.assert_allclose(residuals[4 * colour + 3], square.clip(-3, 3), atol=1e-4)
         np.testing.assert_allclose(residuals[4 * colour], rows.clip(-3, 3), atol=1e-4)

@@ -1,0 +1,70 @@
+"""What is refused before anything starts: a study that asks for images, names or rules that are not there."""
+
+from __future__ import annotations
+
+from orchestrator.plan.axes import ORACLE, Axes, all_of, labelled
+from orchestrator.plan.coverage import require_few, require_held_out, require_images, require_third
+from orchestrator.plan.fusing import check_families
+from trainables.contract import Split
+from trainables.errors import InputError
+from trainables.few import Drawn
+from trainables.registry import find
+
+THIRD = "third"
+"""Trait of a rule that looks at generators which are neither the source nor the target."""
+
+
+def check(axes: Axes) -> None:
+    """Whether the study's cells can all be done.
+
+    Raises:
+        InputError: a generator has no images in a split that is read, a rule has nothing to look at, or a sequence
+            names what the study does not train on or test.
+    """
+    _check_images(axes)
+    _check_rule(axes)
+    _check_sequences(axes)
+    check_families(axes)
+    drawing = [a for a in axes.trained_adaptations if Split.FEW in labelled(a)]
+    wanted = {a.name: a.config.k for a in drawing if isinstance(a.config, Drawn)}
+    require_few(axes.catalogue, wanted, axes.targets)
+
+
+def _check_images(axes: Axes) -> None:
+    source = {"train_generators": axes.learnt, "train_reals": all_of(axes.train_reals.values())}
+    target = {"test_generators": axes.tests, "test_reals": all_of(axes.test_reals[fake] for fake in axes.tests)}
+    require_images(axes.catalogue, source, Split.TRAIN, Split.VAL)
+    require_images(axes.catalogue, target, Split.TEST)
+    if axes.trained_adaptations:
+        require_images(axes.catalogue, target, Split.ADAPT)
+    for split in dict.fromkeys(split for a in axes.trained_adaptations for split in labelled(a)):
+        require_images(axes.catalogue, target, split)
+    if axes.study.analyses:
+        reals = all_of(axes.test_reals[fake] for fake in axes.learnt)
+        require_images(axes.catalogue, {"train_generators": axes.learnt, "test_reals": reals}, Split.TEST)
+
+
+def _check_rule(axes: Axes) -> None:
+    """Whether there are the images that the study's first rule looks at; what others lack leaves them undefined."""
+    if not any(axes.watched(adaptation) for adaptation in axes.trained_adaptations):
+        return
+    rule, traits = axes.study.rule, find("selections", axes.study.rule).traits
+    if THIRD in traits:
+        pairs = [(source, target) for source in axes.sources for target in axes.targets_of(source)]
+        require_third(rule, {(source.name, target): axes.third(source, target) for source, target in pairs})
+    if ORACLE in traits:
+        require_held_out(axes.catalogue, rule, axes.targets)
+
+
+def _check_sequences(axes: Axes) -> None:
+    """Whether every generator of every sequence is trained on and tested, and no two sequences have one name."""
+    sequences, sources = axes.study.sequences, [source.name for source in axes.sources]
+    for number, sequence in enumerate(sequences):
+        if sequence.name in [other.name for other in sequences[:number]]:
+            where = f"sequences.{number}.name"
+            raise InputError("two have this name", where=where, value=sequence.name, fix="give one another `name:`")
+        for place, name in enumerate(sequence.generators):
+            for key, names in (("train_generators", sources), ("test_generators", axes.tests)):
+                if name not in names:
+                    where, fix = f"sequences.{number}.generators.{place}", f"add it to `{key}`, or leave it out"
+                    raise InputError(f"it is not among `{key}`", where=where, value=name, fix=fix)

@@ -1,0 +1,60 @@
+"""The train stage: what a detector is trained on, and how those learn that are not trained by gradients alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.plan.cells import Cell
+from orchestrator.run.bench import Bench, class_count, keep_model, labelled, source_of
+from orchestrator.study.inputs import placed
+from trainables.contract import Context, Images, Outcome, Split
+from trainables.registry import Entry, find
+
+if TYPE_CHECKING:
+    from trainables.detector import Detector
+
+
+def train(cell: Cell, bench: Bench, context: Context) -> Outcome:
+    """A fresh detector, trained on its source.
+
+    Where several workers share the cell, a detector that is solved is solved by each of them alone, from the features
+    that the first of a node has computed: there are no gradients to share, and the result is the same.
+    """
+    from trainables.detector import build_detector
+
+    parameters = cell.params["detector"]
+    assert isinstance(parameters, dict)
+    entry, reader, generators = find("detectors", cell.method), bench.place.reader(), source_of(cell)
+    config: Any = entry.config.model_validate(placed(parameters, bench.place.inputs))
+    detector = build_detector(cell.method, config, seed=context.seed, classes=class_count(cell))
+    source = labelled(cell, reader, generators, Split(str(cell.params.get("split", Split.TRAIN))))
+    source_val = labelled(cell, reader, generators, Split.VAL)
+    parts = [bench.model(part) for part in cell.needs]
+    outcome = _learn(entry, config, detector, parts, source, source_val, context)
+    return keep_model(cell, bench, context, detector, outcome, {"kind": cell.method, "config": parameters})
+
+
+def _learn(
+    entry: Entry,
+    config: Any,
+    detector: Detector,
+    parts: list[Detector],
+    source: Images,
+    source_val: Images,
+    context: Context,
+) -> Outcome:
+    from trainables import fit
+
+    member: Any = entry.load()
+    if "solved" in entry.traits:
+        solved: Outcome = member.solve(config, detector, source, source_val, context)
+        return solved
+    if "fused" in entry.traits:
+        fused: Outcome = member.fuse(config, detector, parts, source, source_val, context)
+        return fused
+    if "prepared" in entry.traits:
+        member.prepare(config, detector, source, context)
+    if "objective" in entry.traits:
+        objective = member.objective(config)
+        return fit.fit(detector, objective, config.recipe, source, source_val, context).outcome()
+    return fit.train(config, detector, source, source_val, context)

@@ -1,0 +1,59 @@
+"""A network's features as they are, under a linear head that is solved: transfer without training.
+
+As source project S1 has it, ``{architecture: vgg16, head: svm}``: VGG-16 up to its second fully connected layer, 4096
+features an image, under a linear SVM. It feeds the network 224 x 224 pixels and has one classifier for each size that
+images were brought to before; here these are studies that differ in ``preprocess`` (the files' own squares, 64, 256),
+and a convolutional network takes the squares as they are.
+
+**It needs weights to mean something.** With none given the network is random, and what is measured is how far random
+filters go: a floor.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trainables.architecture import OnBackbone
+from trainables.contract import Context, Images, Outcome
+from trainables.solving import LinearHead
+
+if TYPE_CHECKING:
+    from trainables.detector import Detector
+
+
+class Config(OnBackbone, LinearHead):
+    """Parameters of ``frozen``: the network's, and its head's."""
+
+
+def build(config: Config, classes: int) -> Detector:
+    """A detector of which the head alone is ever trained: the network's weights and statistics stay as they are.
+
+    Layers are the network's.
+
+    Raises:
+        InputError: the weights are missing, unreadable or another network's.
+    """
+    from trainables.detector import Detector
+    from trainables.heads import linear
+
+    backbone = config.backbone()
+    return Detector(
+        front=backbone.front,
+        body=backbone.body.requires_grad_(False),
+        head=linear(backbone.feature_dim, classes),
+        layers=backbone.layers,
+        feature_dim=backbone.feature_dim,
+        min_size=backbone.min_size,
+        classes=classes,
+    )
+
+
+def solve(config: Config, detector: Detector, source: Images, source_val: Images, context: Context) -> Outcome:
+    """Fit the head to the source's features, and its probabilities to held-out images.
+
+    Raises:
+        InputError: the images are of one class.
+    """
+    from trainables import solving
+
+    return solving.solve(config, detector, source, source_val, context)
