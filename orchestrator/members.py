@@ -73,7 +73,9 @@ def _own(member: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
     return {
         name: parameter
         for name, parameter in member.get("parameters", {}).items()
-        if "range" in parameter or _RECIPE not in name or parameter["default"] != usual[name.partition(_RECIPE)[2]]["default"]
+        if "range" in parameter
+        or _RECIPE not in name
+        or parameter["default"] != usual[name.partition(_RECIPE)[2]]["default"]
     }
 
 

@@ -88,7 +88,7 @@ def _collapses(results: Results) -> Iterator[Row]:
     low, high = CALLED_FAKE
     for cell in results.of(Stage.SCORE):
         scores = results.scores.get(cell.id)
-        if scores is None or cell.tags.variant or cell.tags.test != cell.tags.target:
+        if scores is None or cell.tags.variant or not _meant(results, cell):
             continue
         called, fake = float(np.mean(scores.values > THRESHOLD)), float(scores.fake.mean())
         if low <= fake <= high and not low <= called <= high:
@@ -96,15 +96,23 @@ def _collapses(results: Results) -> Iterator[Row]:
             yield _row(COLLAPSE, models[cell.needs[0]], called, told)
 
 
+def _meant(results: Results, score: Cell) -> bool:
+    """Whether the images are those that the detector is meant for: of its target, or of what it was trained on."""
+    tags = score.tags
+    return tags.test == tags.target or (tags.target == tags.source and results.seen(tags.source, tags.test))
+
+
 def _lost(results: Results) -> Iterator[Row]:
     for cell in _adapted(results):
         tags = cell.tags
         model = Model(tags.detector, tags.adaptation, tags.source, tags.target)
         plain = results.entry(tags.detector, SOURCE_ONLY, tags.source, tags.source)
-        after, before = (results.by_seed(each, tags.source, "accuracy").get(tags.seed) for each in (model, plain))
-        if after and before and round(before.value - after.value, 12) > SOURCE_LOST:
-            told = f"right on {percent(after.value)} of the source's test images, {percent(before.value)} before"
-            yield _row(LOST, cell, after.value - before.value, told)
+        for test in results.own(tags.source):
+            after, before = (results.by_seed(each, test, "accuracy").get(tags.seed) for each in (model, plain))
+            if after and before and round(before.value - after.value, 12) > SOURCE_LOST:
+                whose = "the source" if test == tags.source else test
+                told = f"right on {percent(after.value)} of {whose}'s test images, {percent(before.value)} before"
+                yield _row(LOST, cell, after.value - before.value, told)
 
 
 def _degenerate(results: Results) -> Iterator[Row]:

@@ -112,11 +112,12 @@ def _on_source(results: Results, detector: str, adaptation: str) -> Row:
     for source, target in results.pairs:
         model = results.entry(detector, adaptation, source, target)
         plain = results.entry(detector, SOURCE_ONLY, source, source)
-        after = results.at(model, source, "accuracy")
-        change = results.difference((model, source, ""), (plain, source, ""), "accuracy")
-        if after and change:
-            values.append(after.value)
-            changes.append(change.value)
+        for test in results.own(source):
+            after = results.at(model, test, "accuracy")
+            change = results.difference((model, test, ""), (plain, test, ""), "accuracy")
+            if after and change:
+                values.append(after.value)
+                changes.append(change.value)
     return {"on_source": np.mean(values), "on_source_change": np.mean(changes)} if values else {}
 
 

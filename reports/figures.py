@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,7 @@ def matrices_figure(results: Results, detector: str) -> str:
         axes = figure.subplots(2, columns, squeeze=False, sharex=True, sharey=True)
         for row, metric in zip(axes, METRIC_NAMES, strict=True):
             for axis, adaptation in zip(row, shown, strict=True):
-                _heatmap(axis, matrix_frame(results, detector, adaptation, metric))
+                _heatmap(axis, matrix_frame(results, detector, adaptation, metric), results.seen)
                 reads = "\n(the target's labels)" if adaptation in results.oracles else ""
                 axis.set_title(adaptation + reads if metric == "accuracy" else "")
             row[0].set_ylabel(f"{METRIC_NAMES[metric]}\ntrained on")
@@ -126,7 +126,7 @@ def curves_figure(curves: pd.DataFrame, detector: str, adaptations: Sequence[str
     return done()
 
 
-def _heatmap(axis: Axes, matrix: pd.DataFrame) -> None:
+def _heatmap(axis: Axes, matrix: pd.DataFrame, seen: Callable[[str, str], bool]) -> None:
     values = matrix.to_numpy(dtype=np.float64)
     edges = (np.arange(n + 1) - 0.5 for n in values.shape[::-1])
     axis.pcolormesh(*edges, np.ma.masked_invalid(values), cmap=_SCALE, vmin=0, vmax=1, edgecolors="w", linewidth=0.8)
@@ -138,7 +138,7 @@ def _heatmap(axis: Axes, matrix: pd.DataFrame) -> None:
             ink = shade(value)[1] if math.isfinite(value) else INK
             text = f"{value:.2f}" if math.isfinite(value) else "·"
             axis.text(column, row, text, ha="center", va="center", color=ink, fontsize=8.5)
-            if source == test:
+            if seen(source, test):
                 axis.add_patch(_frame(column, row))
     axis.set_xticks(range(len(matrix.columns)), list(matrix.columns), rotation=35, ha="right")
     axis.set_yticks(range(len(matrix.index)), list(matrix.index))

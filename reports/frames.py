@@ -90,7 +90,7 @@ def curve_frame(results: Results) -> pd.DataFrame:
     rows = [
         {"stage": cell.stage.value, **_place(cell), "epoch": row.get("epoch", i + 1), "metric": name, "value": value}
         for cell, record in _recorded(results)
-        if cell.stage.makes_model and not cell.tags.sequence
+        if cell.stage.makes_model and not (cell.tags.sequence or cell.tags.variant)  # a variant: part of a fusion
         for i, row in enumerate(record.curves)
         for name, value in row.items()
         if name != "epoch"
@@ -113,7 +113,7 @@ def _grid_row(results: Results, cell: Cell) -> Row:
         **_place(cell),
         "test": cell.tags.test,
         "variant": cell.tags.variant,
-        "in_dataset": cell.tags.source == cell.tags.test,
+        "in_dataset": results.seen(cell.tags.source, cell.tags.test),
         "matrix": in_matrix(cell),
         "cell": cell.id,
         "status": record.status.value if record else "pending",
@@ -141,7 +141,7 @@ def _summary_row(results: Results, detector: str, adaptation: str, variant: str)
 
 def _on_source(results: Results, detector: str, adaptation: str, variant: str) -> Estimate | None:
     models = [results.entry(detector, adaptation, s, t) for s, t in results.pairs]
-    found = [results.at(model, model.source, "accuracy", variant) for model in models]
+    found = [results.at(model, test, "accuracy", variant) for model in models for test in results.own(model.source)]
     known = [entry for entry in found if entry]
     return mean(known) if known else None
 

@@ -134,9 +134,10 @@ class Results:
 
     @cached_property
     def tests(self) -> tuple[str, ...]:
-        """The sources that are test generators too, so that the diagonal is one, then the others."""
+        """The test generators that are trained on, in the sources' order, so that the diagonal is one; the others."""
         named = _unique(c.tags.test for c in self.of(Stage.SCORE))
-        return (*(s for s in self.sources if s in named), *(t for t in named if t not in self.sources))
+        learnt = _unique(name for source in self.sources for name in self._learnt.get(source, (source,)))
+        return (*(name for name in learnt if name in named), *(test for test in named if test not in learnt))
 
     @cached_property
     def variants(self) -> tuple[str, ...]:
@@ -146,12 +147,25 @@ class Results:
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
         """Every (source, test) off the diagonal."""
-        return tuple((s, t) for s in self.sources for t in self.tests if s != t)
+        return tuple((s, t) for s in self.sources for t in self.tests if not self.seen(s, t))
 
     @property
     def diagonal(self) -> tuple[tuple[str, str], ...]:
-        """Every (source, source) that is tested: in-dataset."""
-        return tuple((s, s) for s in self.sources if s in self.tests)
+        """Every (source, test) whose detectors were trained on that generator: in-dataset."""
+        return tuple((s, t) for s in self.sources for t in self.tests if self.seen(s, t))
+
+    def seen(self, source: str, test: str) -> bool:
+        """Whether a source's detectors were trained on this generator, alone or with others of a group."""
+        return test in self._learnt.get(source, (source,))
+
+    def own(self, source: str) -> tuple[str, ...]:
+        """The test generators that a source's detectors were trained on."""
+        return tuple(test for each, test in self.diagonal if each == source)
+
+    @cached_property
+    def _learnt(self) -> Mapping[str, tuple[str, ...]]:
+        """The generators of every source that a cell says it was trained on."""
+        return {cell.tags.source: tuple(cell.reads[0].fakes) for cell in self.of(Stage.TRAIN) if cell.reads}
 
     @cached_property
     def _scored(self) -> Mapping[tuple[Model, str, str], Mapping[int, Cell]]:
@@ -185,7 +199,7 @@ class Results:
         Off the diagonal that is the model adapted from source to test. On it, and for ``source_only`` everywhere, it
         is the source detector: nothing is adapted to its own generator.
         """
-        if adaptation == SOURCE_ONLY or source == test:
+        if adaptation == SOURCE_ONLY or self.seen(source, test):
             return Model(detector, SOURCE_ONLY, source, source)
         return Model(detector, adaptation, source, test)
 

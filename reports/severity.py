@@ -165,7 +165,7 @@ def _places(results: Results, detector: str, adaptation: str, scope: str) -> lis
     models = [results.entry(detector, adaptation, s, t) for s, t in results.pairs]
     if scope == "across":
         return [(model, target) for model, (_, target) in zip(models, results.pairs, strict=True)]
-    return [(model, model.source) for model in models if model.source in results.tests]
+    return [(model, test) for model in models for test in results.own(model.source)]
 
 
 def _known(results: Results, places: Sequence[Place], curve: Curve) -> list[Place]:

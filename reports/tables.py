@@ -192,18 +192,18 @@ def duration(seconds: float) -> str:
 def _heat_cell(results: Results, detector: str, adaptation: str, source: str, test: str, metric: str) -> HeatCell:
     model = results.entry(detector, adaptation, source, test)
     found = results.at(model, test, metric)
-    where = f"trained on {source}, tested on {test}" + (": in-dataset" if source == test else "")
+    where = f"trained on {source}, tested on {test}" + (": in-dataset" if results.seen(source, test) else "")
     if found is None or not math.isfinite(found.value):
         state, why = _hole(results, model, test)
         marks = {"failed": "✕", "blocked": "⊘", "pending": "·"}
-        return HeatCell(marks[state], f"{where}\n{state}{why}", state, diagonal=source == test)
+        return HeatCell(marks[state], f"{where}\n{state}{why}", state, diagonal=results.seen(source, test))
     background, ink = shade(found.value)
     seeds = results.by_seed(model, test, metric)
     each = [f"seed {seed}: {number(one.value, 3)}" for seed, one in sorted(seeds.items())] if len(seeds) > 1 else []
     told = "\n".join(
         [where, f"{number(found.value, 3)} ({interval(found.low, found.high, 3) or 'no interval'})", *each]
     )
-    return HeatCell(number(found.value), told, "value", background, ink, source == test)
+    return HeatCell(number(found.value), told, "value", background, ink, results.seen(source, test))
 
 
 def _hole(results: Results, model: Model, test: str) -> tuple[str, str]:

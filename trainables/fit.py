@@ -193,7 +193,7 @@ def _optimiser(recipe: Recipe, module: nn.Module) -> torch.optim.Optimizer:
 
 
 def _scaler(context: Context) -> torch.amp.GradScaler:
-    """Keeps small gradients above half precision's zero (Micikevicius et al. 2018, arXiv 1710.03740); else does nothing."""
+    """Keeps small gradients above zero in half precision (Micikevicius et al. 2018, arXiv 1710.03740); else idle."""
     return torch.amp.GradScaler(torch.device(context.device).type, enabled=context.precision == "fp16")
 
 

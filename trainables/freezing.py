@@ -68,6 +68,8 @@ def to_renew(detector: Detector) -> list[nn.Module]:
             problem = f"`{name}`, a {type(part).__name__}, cannot be given new random weights"
             fix = "train this detector on from the weights it has (`final: continue`)"
             raise InputError(problem, fix=fix)
-        if trained or hasattr(part, "running_mean"):
+        # Statistics alone, of a layer without scales; those of a layer that is frozen belong to its weights.
+        bare = hasattr(part, "running_mean") and not list(part.parameters(recurse=False))
+        if trained or bare:
             owners.append(part)
     return owners

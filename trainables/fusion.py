@@ -7,7 +7,6 @@ convolutions along their features. Shapes: B images, K networks, D features of e
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import chain
 
 import numpy as np
 import torch
@@ -21,8 +20,6 @@ from trainables.score import infer
 
 CHANNELS = (16, 64, 256, 512, 1024)
 KERNELS, STRIDES = (7, 5, 3, 3, 3), (2, 2, 1, 1, 1)
-SHORTEST = 20
-"""Features of each network, so that every convolution is left with one position or more."""
 
 
 class FrozenNetworks(nn.Module):
@@ -49,32 +46,20 @@ class FrozenNetworks(nn.Module):
         return torch.stack([network(images) for network in self.networks.values()], dim=1)
 
 
-def fusion(networks: Mapping[str, Backbone], classes: int) -> Detector:
+def fusion(networks: Mapping[str, Backbone], classes: int, *, shown: str) -> Detector:
     """A detector of these networks; the convolutions above them have random weights and are all that is trained.
 
-    Its layers are the networks' own, ``gan.layer1`` and so on, each depth of all of them before the next.
-
-    Raises:
-        InputError: the networks make too few features for the convolutions.
+    Args:
+        networks: by family; all of one architecture.
+        shown: the family whose network's layers are the detector's: several networks have no one order of depth.
     """
-    rows = list(networks.values())
-    if rows[0].feature_dim < SHORTEST:
-        found = f"{rows[0].feature_dim} features"
-        raise InputError("too few features to fuse", value=found, fix=f"take a network of at least {SHORTEST}")
-    by_depth = zip(
-        *(
-            [(f"{family}.{name}", part) for name, part in network.layers.items()]
-            for family, network in networks.items()
-        ),
-        strict=True,
-    )
     return Detector(
         front=FrozenNetworks(networks),
         body=convolutions(len(networks)),
         head=nn.Linear(CHANNELS[-1], classes),
-        layers=dict(chain.from_iterable(by_depth)),
+        layers=networks[shown].layers,
         feature_dim=CHANNELS[-1],
-        min_size=max(network.min_size for network in rows),
+        min_size=networks[shown].min_size,
         classes=classes,
     )
 

@@ -231,7 +231,7 @@ def supervised_contrastive(features: Tensor, labels: Tensor, temperature: float 
     """
     units = functional.normalize(features, dim=1)
     others = ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
-    similarities = (units @ units.T / temperature).masked_fill(~others, -torch.inf)
+    similarities = (units @ units.T / temperature).masked_fill(~others, torch.finfo(units.dtype).min)
     surprises = similarities.logsumexp(dim=1, keepdim=True) - similarities
     positives = (labels[:, None] == labels[None]) & others
     counts = positives.sum(dim=1)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from torch import Tensor, nn
-from torch.nn.utils.parametrize import register_parametrization, remove_parametrizations
+from torch.nn.utils.parametrize import ParametrizationList, register_parametrization, remove_parametrizations
 
 from trainables.detector import Detector
 from trainables.errors import InputError
@@ -98,7 +98,8 @@ def adapters(detector: Detector, rank: int, alpha: float, seed: int) -> Iterator
 
 
 def _merge(layer: nn.Module) -> None:
-    stack = layer.parametrizations["weight"]  # type: ignore[index]
+    stack = layer.get_submodule("parametrizations.weight")
+    assert isinstance(stack, ParametrizationList)
     if len(stack) > 1:
         # The detector has a correction of its own, which it keeps.
         stack.original.data.copy_(stack[-1](stack.original.data))

@@ -26,9 +26,9 @@ class Entry:
         traits: adaptation: ``identity`` (needs no cell of its own), ``few`` (reads labelled target images),
             ``oracle`` (reads all of them: its figures stand apart), ``continual`` (a step of a sequence of generators),
             ``batchnorm`` (needs BatchNorm layers), and those of ``trainables.composing``. Detectors: ``weights`` (can
-            start from a file), and those of ``trainables.contract``. Selections: ``third`` (needs a third generator), ``oracle`` (reads target labels).
-            Corruptions: ``identity`` (changes nothing). Generators: their family, ``gan`` or
-            ``dm``.
+            start from a file), and those of ``trainables.contract``. Selections: ``third`` (needs a third generator),
+            ``oracle`` (reads target labels). Corruptions: ``identity`` (changes nothing). Generators: their family,
+            ``gan`` or ``dm``.
     """
 
     module: str

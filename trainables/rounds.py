@@ -15,7 +15,7 @@ from typing import Any
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from trainables.contract import Context, Outcome
+from trainables.contract import Context, Outcome, Precision
 from trainables.detector import Detector
 from trainables.fit import Saving
 from trainables.seeding import generator
@@ -92,6 +92,7 @@ class RoundContext:
         self.world_size: int = outer.world_size
         self.folder: Path = outer.folder
         self.accumulate: int = outer.accumulate
+        self.precision: Precision = outer.precision
         self.cache: Path | None = outer.cache
         self.seed: int = int(generator(outer.seed, "round", standing.number).integers(2**62))
         self._outer, self._standing, self._detector, self._fit = outer, standing, detector, fit

@@ -25,7 +25,7 @@ def learning_rate(recipe: Recipe, curves: Curves) -> Callable[[float], float]:
         return lambda progress: rate * (1 + math.cos(math.pi * progress)) / 2
     lowered = {"step": len(curves) // recipe.step_size, "plateau": waits_in_vain(recipe, curves)}
     now = rate * recipe.gamma ** lowered.get(recipe.schedule, 0)
-    return lambda progress: now
+    return lambda _: now
 
 
 def finished(recipe: Recipe, curves: Curves) -> bool:

@@ -46,14 +46,10 @@ class LinearHead(Config):
     balanced: bool = False
 
 
-def solve(
-    config: LinearHead,
-    detector: Detector,
-    source: Images,
-    source_val: Images,
-    context: Context,
-) -> Outcome:
+def solve(config: LinearHead, detector: Detector, source: Images, source_val: Images, context: Context) -> Outcome:
     """The train stage of a detector whose head alone is learnt, and solved.
+
+    Features of a body with weights are kept in the context's cache, for every head that is tried on them.
 
     Args:
         detector: its head is an ``nn.Linear``; that and its calibration are set, and nothing else.
@@ -70,9 +66,9 @@ def solve(
     from trainables.features import features_of
     from trainables.fit import Fitted
 
-    known, held_out = (
-        features_of(detector, part.pixels, context.device, context.cache) for part in (source, source_val)
-    )
+    # A transform without weights is computed anew sooner than its many features are read.
+    cache = context.cache if next(detector.body.parameters(), None) is not None else None
+    known, held_out = (features_of(detector, part.pixels, context.device, cache) for part in (source, source_val))
     write_head(detector, *fitted(config, known, source.labels))
     row = {"epoch": 1.0, **calibrate(detector, held_out, source_val)}
     context.report(row)
@@ -184,7 +180,8 @@ def figures(z: Array, images: Images) -> dict[str, float]:
     from trainables.metrics import detection_metrics
     from trainables.score import seen_whole
 
-    whole, labels = seen_whole(z, images.views, images.top), images.labels[:: images.views]
+    whole = seen_whole(z, images.views, images.top)
+    labels = (images.labels[:: images.views] >= FAKE).astype(np.int64)
     found = detection_metrics(labels, expit(whole))
     loss = np.logaddexp(0, np.where(labels == FAKE, -whole, whole)).mean()
     return {"val_accuracy": found["accuracy"], "val_auroc": found["auroc"], "val_loss": float(loss)}

@@ -31,7 +31,8 @@ class FourierReal(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, K, H, W) to the same."""
-        return torch.fft.fft2(images).real
+        real: Tensor = torch.fft.fft2(images).real
+        return real
 
 
 @final
@@ -44,7 +45,8 @@ class LogMagnitude(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, K, H, W) to the same."""
-        return torch.fft.fftshift(torch.log(self.floor + torch.fft.fft2(images).abs()), dim=(-2, -1))
+        shifted: Tensor = torch.fft.fftshift(torch.fft.fft2(images), dim=(-2, -1))
+        return torch.log(self.floor + shifted.abs())
 
 
 @final
@@ -116,7 +118,7 @@ class Standardised(nn.Module):
         Raises:
             InputError: the statistics are of images of another size.
         """
-        found = self.transform(images)
+        found: Tensor = self.transform(images)
         if self.mean.ndim and self.mean.shape != found.shape[1:]:
             height, width = self.mean.shape[-2:]
             raise InputError(
@@ -178,7 +180,7 @@ def ring_means(power: Tensor) -> Tensor:
 def _basis(size: int) -> NDArray[np.float64]:
     """(size, size): row k is the k-th cosine, cos(pi (2 n + 1) k / (2 size)), made a vector of length 1."""
     k, n = np.arange(size)[:, None], np.arange(size)
-    basis = np.cos(np.pi * (2 * n + 1) * k / (2 * size)) * np.sqrt(2 / size)
+    basis: NDArray[np.float64] = np.cos(np.pi * (2 * n + 1) * k / (2 * size)) * np.sqrt(2 / size)
     basis[0] /= np.sqrt(2)
     return basis
 
@@ -187,4 +189,5 @@ def _basis(size: int) -> NDArray[np.float64]:
 def _rings(height: int, width: int) -> NDArray[np.int64]:
     """(H W,) the ring of every frequency of an unshifted DFT."""
     radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)) * min(height, width)
-    return radius.round().astype(np.int64).ravel()
+    rings: NDArray[np.int64] = radius.round().astype(np.int64).ravel()
+    return rings

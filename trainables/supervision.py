@@ -68,9 +68,7 @@ def _cross_entropy(weights: NDArray[np.float64], smoothing: float) -> Term:
 
     def term(step: Step) -> torch.Tensor:
         weight = on_cpu.to(step.logits.device, step.logits.dtype, non_blocking=True)
-        losses = functional.cross_entropy(
-            step.logits, step.labels, weight, reduction="none", label_smoothing=smoothing
-        )
+        losses = functional.cross_entropy(step.logits, step.labels, weight, reduction="none", label_smoothing=smoothing)
         return losses.mean()
 
     return term

@@ -32,8 +32,8 @@ def explain(error: ValidationError, source: Source) -> InputError:
 
 
 def _echo(details: ErrorDetails) -> bool:
-    """Whether this only repeats another problem: a list counts as empty when none of its entries is valid."""
-    return details["type"] == "too_short" and bool(details["input"])
+    """Whether this only repeats another problem: a list counts as too short when too few of its entries are valid."""
+    return details["type"] == "too_short" and details["ctx"]["actual_length"] < len(details["input"])
 
 
 def _problem(details: ErrorDetails, source: Source) -> InputError:
@@ -73,6 +73,8 @@ def _words(details: ErrorDetails, source: Source) -> tuple[str, str | None]:
             return f"the mapping has no {context['discriminator']}", None
         case "string_pattern_mismatch" if context["pattern"] == SLUG:
             return "not a safe name", "letters, digits, `.`, `_` and `-`, the first a letter or a digit"
+        case "too_short" if context["min_length"] > 1:
+            return "too few", f"list at least {context['min_length']}"
         case "too_short":
             return "must not be empty", "list at least one"
         case _:

@@ -422,7 +422,7 @@ class Resources(Config):
     gpus: float = Field(default=0, ge=0)
     workers: PositiveInt = 1
     launcher: Literal["auto", "inline", "train"] = "auto"
-    accumulate: PositiveInt = 1
+    accumulate: int = Field(default=1, ge=1, le=64)
     precision: Precision = "fp32"
     channels_last: bool = False
 
@@ -587,11 +587,15 @@ class Study(BaseModel):
     def _one_rule_judges(self) -> Study:
         """The rule that picks epochs also judges trials: nothing in one table was chosen by another."""
         asked = [("tuning", self.tuning, self.rule)]
-        for room, choices, rule in (("detectors", self.detectors, SOURCE_VAL), ("adaptations", self.adaptations, self.rule)):
+        for room, choices, rule in (
+            ("detectors", self.detectors, SOURCE_VAL),
+            ("adaptations", self.adaptations, self.rule),
+        ):
             asked += [(room, choice.tuning, rule) for choice in choices if isinstance(choice.tuning, Tuning)]
         for where, tuning, rule in asked:
             if tuning is not None and tuning.objective not in (None, rule):
-                other = "" if where == "detectors" else f"; or make it the study's rule: `selection: [{tuning.objective}]`"
+                rule_of_study = f"; or make it the study's rule: `selection: [{tuning.objective}]`"
+                other = "" if where == "detectors" else rule_of_study
                 raise InputError(
                     "trials are judged by the rule that picks epochs",
                     where=f"{where}.objective" if where == "tuning" else where,

@@ -79,7 +79,7 @@ def test_whatever_changes_features_makes_another_file(images: Images, tmp_path: 
     assert asked(toy_detector(), pixels[::-1]) == 5
     assert asked(toy_detector(), pixels[:20]) == 6
     moved = toy_detector()
-    moved.body[0][1].running_mean += 1e-3  # type: ignore[index]
+    dict(moved.named_buffers())["body.0.1.running_mean"] += 1e-3
     assert asked(moved, pixels) == 7
 
 

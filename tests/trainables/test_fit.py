@@ -159,6 +159,22 @@ def _without_batchnorm() -> Detector:
     )
 
 
+@pytest.mark.parametrize("top", [None, 1])
+def test_validation_is_of_images_by_those_of_their_squares_that_count(
+    source: Images, source_val: Images, tmp_path: Path, top: int | None
+) -> None:
+    pairs = source_val.take(np.argsort(source_val.labels, kind="stable"))  # of one class
+    held_out = replace(pairs, ids=[f"{k // 2:02}/{k % 2}" for k in range(len(pairs))], views=2, top=top)
+    detector = toy_detector()
+    fitted = fit(detector, SUPERVISED, Recipe(epochs=1), source, held_out, context(tmp_path))
+    fake = np.sort(score(detector, pairs.pixels).astype(np.float64).reshape(-1, 2))[:, 2 - (top or 2) :].mean(axis=1)
+    labels = pairs.labels[::2]
+    assert fitted.curves[0]["val_accuracy"] == pytest.approx(np.mean((fake > 0.5) == labels))
+    assert fitted.curves[0]["val_loss"] == pytest.approx(
+        -np.log(np.where(labels == 1, fake, 1 - fake)).mean(), rel=1e-4
+    )
+
+
 def test_the_selected_epochs_weights_are_kept(source: Images, source_val: Images, tmp_path: Path) -> None:
     def first(curves: Any) -> int:
         del curves

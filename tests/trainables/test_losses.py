@@ -22,6 +22,7 @@ from trainables.losses import (
     mmd_linear,
     mmd_rbf,
     nuclear_wasserstein,
+    supervised_contrastive,
 )
 
 
@@ -323,3 +324,41 @@ def test_distillation_has_the_gradient_of_its_value_and_is_finite_at_sure_answer
     loss.backward()
     assert loss.item() == pytest.approx(4 * 1000)
     assert torch.isfinite(sure.grad).all()
+
+
+def test_the_contrastive_loss_is_the_papers_formula() -> None:
+    features, labels = _features(7, 0), np.array([0, 1, 0, 2, 1, 0, 1])
+    units = features.numpy() / np.linalg.norm(features.numpy(), axis=1, keepdims=True)
+    losses = []
+    for i in range(7):
+        others = [a for a in range(7) if a != i]
+        below = sum(np.exp(units[i] @ units[a] / 0.5) for a in others)
+        positives = [p for p in others if labels[p] == labels[i]]
+        if positives:  # the image of class 2 is alone
+            losses.append(-np.mean([np.log(np.exp(units[i] @ units[p] / 0.5) / below) for p in positives]))
+    found = supervised_contrastive(features, torch.from_numpy(labels), temperature=0.5)
+    assert found.item() == pytest.approx(np.mean(losses), rel=1e-12)
+
+
+def test_contrast_is_low_where_classes_lie_apart_and_does_not_see_lengths() -> None:
+    labels = torch.tensor([0, 0, 1, 1])
+    apart = torch.tensor([[1.0, 0.0], [1.0, 0.1], [-1.0, 0.0], [-1.0, 0.1]])
+    mixed = apart[[0, 2, 1, 3]]
+    assert supervised_contrastive(apart, labels) < 0.1 < 10 < supervised_contrastive(mixed, labels)
+    lengths = torch.tensor([[1.0], [3.0], [0.5], [7.0]])
+    assert torch.allclose(supervised_contrastive(apart * lengths, labels), supervised_contrastive(apart, labels))
+
+
+@pytest.mark.parametrize("labels", [[0], [0, 1, 2]])
+def test_a_batch_without_two_images_of_a_class_has_no_contrast(labels: list[int]) -> None:
+    features = _features(len(labels), 0).requires_grad_()
+    loss = supervised_contrastive(features, torch.tensor(labels))
+    loss.backward()
+    assert loss.item() == 0
+    assert features.grad is not None
+    assert not features.grad.any()
+
+
+def test_contrast_has_the_gradient_of_its_value() -> None:
+    labels = torch.tensor([0, 1, 0, 1, 2])
+    assert torch.autograd.gradcheck(lambda f: supervised_contrastive(f, labels, 0.5), _features(5, 1).requires_grad_())

@@ -66,7 +66,7 @@ def test_a_dump_is_read_back_as_what_it_was_whatever_the_members_own_recipe(give
     assert found.recipe.label_smoothing == given.get("label_smoothing", 0.1)
 
 
-@pytest.mark.parametrize("room, kind", [(r, k) for r in ("detectors", "adaptations") for k in REGISTRIES[r]])
+@pytest.mark.parametrize(("room", "kind"), [(r, k) for r in ("detectors", "adaptations") for k in REGISTRIES[r]])
 def test_every_members_dump_is_read_back(room: str, kind: str) -> None:
     config_type = REGISTRIES[room][kind].config
     if not isinstance(getattr(config_type.model_construct(), "recipe", None), Recipe):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,30 @@ def test_a_solved_stage_sets_the_head_and_the_calibration_and_tells_of_one_epoch
     assert outcome.images == 64
     called = log_odds(detector, val.pixels) > 0
     assert (called == val.labels).mean() == outcome.metrics["source_val_accuracy"]
+
+
+def test_every_fake_class_is_fake(tmp_path: Path) -> None:
+    source = toy_images(64, seed=1)
+    families = replace(source, labels=source.labels * (1 + np.arange(64) // 2 % 2))
+    assert set(families.labels.tolist()) == {0, 1, 2}
+    two, three = of_features(), of_features(classes=3)
+    wanted = solve(LinearHead(), two, source, source, context(tmp_path)).metrics
+    found = solve(LinearHead(), three, families, families, context(tmp_path)).metrics
+    np.testing.assert_allclose(log_odds(three, source.pixels), log_odds(two, source.pixels), atol=1e-4)
+    assert found == pytest.approx(wanted, abs=1e-4)
+
+
+def test_features_of_a_body_with_weights_are_kept_for_the_next_head(tmp_path: Path) -> None:
+    place, source, detector = context(tmp_path), toy_images(32, seed=1), toy_detector()
+    place.cache = tmp_path / "cache"
+    solve(LinearHead(head="svm"), detector, source, source, place)
+    assert len(list(place.cache.glob("*.npy"))) == 1
+    passed: list[int] = []
+    detector.body.register_forward_hook(lambda *given: passed.append(len(given[1][0])))
+    solve(LinearHead(head="ridge"), detector, source, source, place)
+    assert passed == []
+    solve(LinearHead(), of_features(), source, source, place)
+    assert len(list(place.cache.glob("*.npy"))) == 1
 
 
 def test_the_gradient_reaches_the_pixels(tmp_path: Path) -> None:

@@ -38,11 +38,12 @@ def toy_detector(kind: str = "residual_cnn", seed: int = 0, classes: int = 2, **
 
 
 def toy_config(kind: str, **parameters: object) -> Config:
-    """Default parameters of a detector, but for those given, and those that would make a test slow or leave it to chance.
+    """Default parameters of a detector, but for those given and those that make a test slow or leave it to chance.
 
-    A detector on CLIP is on a tiny one, and nothing is dropped at random.
+    A detector on CLIP is on a tiny one, CNNDetection is on a small ResNet, and nothing is dropped at random.
     """
-    small = tiny_clip.parameters() if kind.startswith("clip_") else {"dropout": 0} if kind == "rine" else {}
+    others: dict[str, dict[str, object]] = {"rine": {"dropout": 0}, "cnndetection": {"architecture": "resnet18"}}
+    small = tiny_clip.parameters() if kind.startswith("clip_") else others.get(kind, {})
     return find("detectors", kind).config(**{**small, **parameters})
 
 

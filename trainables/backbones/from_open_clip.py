@@ -20,6 +20,8 @@ from trainables.errors import InputError
 from trainables.resampling import Resampled
 
 TOWER = "visual."
+OTHERWISE = ("timm_model_name", "attentional_pool", "final_ln_after_pool")
+"""What in a model's description says that its image tower is made otherwise than a plain vision transformer."""
 
 
 class Projection(nn.Module):
@@ -78,17 +80,15 @@ def _tower(name: str) -> Any:
     """The image tower, with random weights."""
     import open_clip
     from open_clip.model import _build_vision_tower
-    from open_clip.transformer import VisionTransformer
 
     config = open_clip.get_model_config(name)
     assert config is not None, name  # its name was found
-    quick = bool(config.get("quick_gelu"))
-    tower = _build_vision_tower(config["embed_dim"], config["vision_cfg"], quick_gelu=quick)
-    plain = isinstance(tower, VisionTransformer) and tower.attn_pool is None and tower.pool_type == "tok"
-    if not plain or tower.proj is None or tower.final_ln_after_pool:
+    vision = config["vision_cfg"]
+    other = any(vision.get(key) for key in OTHERWISE) or vision.get("pool_type", "tok") != "tok"
+    if other or not isinstance(vision["layers"], int):
         fix = "choose one of its plain ones, such as open_clip/ViT-L-14"
         raise InputError("this model's image tower is no plain vision transformer", value=OPEN_CLIP + name, fix=fix)
-    return tower
+    return _build_vision_tower(config["embed_dim"], vision, quick_gelu=bool(config.get("quick_gelu")))
 
 
 def _start(tower: nn.Module, name: str, weights: Path | str) -> None:

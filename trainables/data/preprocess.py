@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,11 +77,12 @@ class Random(Config):
         top: the score of an image is the mean P(fake) of so many of its squares, the highest; of all if not given.
     """
 
+    LATER: ClassVar[tuple[str, ...]] = ("top",)
+
     kind: Literal["random"] = "random"
     count: PositiveInt = 4
     seed: NonNegativeInt = 0
-    # Where it says nothing it is in no id: the cells are those of before it was there.
-    top: PositiveInt | None = Field(default=None, exclude_if=lambda top: top is None)
+    top: PositiveInt | None = None
 
     @model_validator(mode="after")
     def _has_as_many(self) -> Random:

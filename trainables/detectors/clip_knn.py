@@ -59,7 +59,9 @@ def solve(config: Config, detector: Detector, source: Images, source_val: Images
 
     check_weights(config)
     assert isinstance(detector.head, Neighbours)
-    known, held_out = (features_of(detector, part.pixels, context.device, context.cache) for part in (source, source_val))
+    known, held_out = (
+        features_of(detector, part.pixels, context.device, context.cache) for part in (source, source_val)
+    )
     banks = [known[_drawn(source, label, config, context.seed)] for label in (REAL, FAKE)]
     detector.head.remember(*banks)
     row = {"epoch": 1.0, **temper(detector, held_out, source_val)}

@@ -2,7 +2,7 @@
 
 Ojha, Li & Lee 2023 (arXiv 2302.10174), section 4.2. Their map is trained by Adam on blurred and compressed images;
 here it is the optimum of the same loss with an L2 penalty, on the images as they are, whose features are computed once.
-Theirs is ``{kind: backbone, architecture: open_clip/ViT-L-14-quickgelu, trainable: head, recipe: {augment: cnndetection}}``.
+Theirs is ``{kind: open_clip/ViT-L-14-quickgelu, weights: <file>, trainable: head, recipe: {augment: cnndetection}}``.
 """
 
 from __future__ import annotations

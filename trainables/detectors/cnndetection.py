@@ -1,11 +1,11 @@
-"""CNNDetection: a ResNet-50 whose training images are blurred and compressed at random, trained until nothing improves.
+"""CNNDetection: a ResNet-50 whose training images are blurred and compressed at random, until nothing improves.
 
-Wang et al. 2020 ("CNN-generated images are surprisingly easy to spot... for now", CVPR, arXiv 1912.11035). Adam at 1e-4,
-batches of 64; a blur of sigma up to 3 pixels and a JPEG compression of quality 30 to 100, each with probability .5 (the
-paper's .1 is ``recipe: {augment: cnndetection_light}``); after 5 epochs without a better validation accuracy the learning
-rate falls to a tenth, and below 1e-6 the training ends. Two logits stand for the published one, whose cross-entropy is
-the same. Published training takes squares of 224 pixels from images scaled to 256, and starts from ImageNet's weights:
-that is a study's ``preprocess`` and ``weights``.
+Wang et al. 2020 ("CNN-generated images are surprisingly easy to spot... for now", CVPR, arXiv 1912.11035). Adam at
+1e-4, batches of 64; a blur of sigma up to 3 pixels and a JPEG compression of quality 30 to 100, each with probability
+.5 (the paper's .1 is ``recipe: {augment: cnndetection_light}``). After 5 epochs without a better validation accuracy
+the learning rate falls to a tenth; below 1e-6 the training ends. Two logits stand for the published one: with the
+softmax they span the same detectors. Published training takes squares of 224 pixels from images scaled to 256, and
+starts from ImageNet's weights: that is a study's ``preprocess`` and ``weights``.
 """
 
 from __future__ import annotations

@@ -69,6 +69,7 @@ def solve(config: Config, detector: Detector, source: Images, source_val: Images
     Raises:
         InputError: there are fewer than two fakes, or no held-out real image.
     """
+    from trainables.embedding import Embedding
     from trainables.fit import Fitted
     from trainables.score import infer, log_odds
     from trainables.solving import figures
@@ -77,7 +78,8 @@ def solve(config: Config, detector: Detector, source: Images, source_val: Images
     real = source_val.labels == REAL
     if not real.any():
         raise InputError("a threshold at a rate of false alarms needs held-out real images", value=0)
-    detector.body.learn(infer(detector, detector.front, fakes, context.device))  # type: ignore[operator]
+    assert isinstance(detector.body, Embedding)
+    detector.body.learn(infer(detector, detector.front, fakes, context.device))
     held_out = infer(detector, detector.features, source_val.pixels[np.flatnonzero(real)], context.device)
     _calibrate(detector, 1 - np.square(held_out, dtype=np.float64).sum(axis=1), config.false_alarms)
     z = log_odds(detector, source_val.pixels, context.device).astype(np.float64)

@@ -58,12 +58,13 @@ class Config(OnBackbone):
 def build(config: Config, classes: int) -> Detector:
     """A detector whose networks are random as long as ``fuse`` has not put trained ones in their place.
 
-    Layers are the networks' own: ``dm.layer1``, ``gan.layer1``, ``real.layer1``, ``dm.layer2`` …
+    Layers are those of the network of the family ``real``, which alone tells real from fake.
     """
     from trainables.backbones import build_backbone
     from trainables.fusion import fusion
 
-    return fusion({family: build_backbone(config.architecture) for family in FAMILIES}, classes)
+    networks = {family: build_backbone(config.architecture) for family in FAMILIES}
+    return fusion(networks, classes, shown="real")
 
 
 def fuse(

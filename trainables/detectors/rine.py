@@ -29,8 +29,8 @@ class Config(OnBackbone):
         width: features of Q1, Q2 and the head; published: 128 for training sets of two classes, 1024 of one and four.
         depth: affine maps with a ReLU in Q1, and in Q2; published: 2 or 4.
         dropout: share of features dropped before Q1, before Q2 and after every ReLU.
-        contrast: xi, the weight of the contrastive loss. Both losses are means over the batch; where the
-            authors' code adds up the cross-entropy of 128 images, its .1 to .8 are .0008 to .006 of ours.
+        contrast: xi, the weight of the contrastive loss. Both losses are means over the batch; the authors' code adds
+            up the cross-entropy of 128 images, so that its .1 to .8 are .0008 to .006 of ours, and its .2 is .0016.
         temperature: of the contrastive loss.
         recipe: how Q1, the weights of layers, Q2 and the head are trained; published: 1 epoch of Adam at 1e-3.
     """
@@ -38,7 +38,7 @@ class Config(OnBackbone):
     width: int = Field(default=128, ge=2)
     depth: int = Field(default=2, ge=1, le=8)
     dropout: float = Field(default=0.5, ge=0, lt=1)
-    contrast: NonNegativeFloat = 0.2
+    contrast: NonNegativeFloat = 0.0016
     temperature: PositiveFloat = 0.07
     recipe: Recipe = Recipe(batch=128)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +24,7 @@ from orchestrator.run.serial import run_serially
 from orchestrator.store.ledger import Ledger
 from orchestrator.store.records import Record, Status
 from orchestrator.store.tables import SCORES_FILE, read_scores
-from orchestrator.study.model import Study
+from orchestrator.study.model import StageResources, Study
 from tests.conftest import SMALL
 from trainables.checkpoint import WEIGHTS, load_detector
 from trainables.contract import Split
@@ -33,7 +32,7 @@ from trainables.detector import as_input
 from trainables.score import score
 
 BOTH = {"name": "both", "generators": ["tconv", "bilinear"]}
-QUICK = {"epochs": 2, "batch": 8, "learning_rate": 1e-3}
+QUICK = {"epochs": 1, "batch": 8, "learning_rate": 1e-3}
 TRAIN, VAL = SMALL[Split.TRAIN], SMALL[Split.VAL]
 
 
@@ -52,12 +51,11 @@ class Ran(NamedTuple):
 
 def run(storage: Path, images: Path, **given: Any) -> Ran:
     named = {"name": "small", "data": {"root": images}, "train_generators": [BOTH], "storage": storage}
+    named["preprocess"] = {"size": 32, "fit": "crop"}
     study = Study.model_validate({**named, **given})
     found = StudyImages(study, storage / "indexes")
     found.manifest.save(storage / "manifest.parquet")
-    place = Place(
-        storage=storage, index=storage / "manifest.parquet", cache=storage / "cache", image=study.preprocess
-    )
+    place = Place(storage=storage, index=storage / "manifest.parquet", cache=storage / "cache", image=study.preprocess)
     plan = expand(study, found.catalogue)
     run_serially(Run(plan, place, Ledger(storage), study.resources))
     records = Ledger(storage).records()
@@ -69,15 +67,6 @@ def run(storage: Path, images: Path, **given: Any) -> Ran:
 def grouped(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """A small CNN and a solved detector, each trained on one generator and on two."""
     return run(
-        tmp_path_factory.mktemp("grouped"),
-        small_data,
-        detectors=[{"kind": "residual_cnn", "width": 4, "recipe": QUICK}, "dct"],
-        train_generators=["tconv", BOTH],
-        test_generators=["tconv", "nearest"],
-        adaptations=[{"kind": "coral", "recipe": QUICK}],
-        attacks=[{"kind": "pgd", "epsilons": [2], "steps": 1, "images_per_class": 2, "adaptations": ["source_only"]}],
-        analyses=[{"kind": "gradcam", "layers": ["block1"], "images_per_group": 2}],
-    ) if False else run(
         tmp_path_factory.mktemp("grouped"),
         small_data,
         detectors=[{"kind": "residual_cnn", "width": 4, "recipe": QUICK}, "dct"],
@@ -122,20 +111,20 @@ def test_an_adaptation_of_a_group_has_its_source_images(grouped: Ran) -> None:
 
 
 def test_every_detector_of_a_group_is_scored_on_every_test_generator(grouped: Ran) -> None:
-    scored = {(c.tags.detector, c.tags.adaptation, c.tags.test) for c in grouped.plan if c.stage is Stage.SCORE
-              and c.tags.source == "both"}
+    tags = [cell.tags for cell in grouped.plan if cell.stage is Stage.SCORE and cell.tags.source == "both"]
     methods = ("source_only", "coral")
-    assert scored == {(d, a, t) for d in ("residual_cnn", "dct") for a in methods for t in ("tconv", "nearest")}
+    expected = {(d, a, t) for d in ("residual_cnn", "dct") for a in methods for t in ("tconv", "nearest")}
+    assert {(each.detector, each.adaptation, each.test) for each in tags} == expected
 
 
 def test_a_solved_detector_is_solved_and_its_features_are_kept_for_others(grouped: Ran) -> None:
-    record = grouped.records[grouped.cell(Stage.TRAIN, detector="dct", source="tconv").id]
+    cell = grouped.cell(Stage.TRAIN, detector="dct", source="tconv")
+    record = grouped.records[cell.id]
     assert [row["epoch"] for row in record.curves] == [1.0]
     assert {"source_val_accuracy", "source_val_auroc", "source_val_loss"} <= record.metrics.keys()
     assert len(list((grouped.place.cache / FEATURES).glob("*.npy"))) == 4  # train and val, of one generator and of two
-    detector, _ = load_detector(grouped.folder(grouped.cell(Stage.TRAIN, detector="dct", source="tconv")))
-    images = grouped.place.reader().images(["tconv", *source_of(grouped.cell(Stage.TRAIN, detector="dct",
-                                                                            source="tconv"))[:-1]], Split.TRAIN)
+    detector, _ = load_detector(grouped.folder(cell))
+    images = grouped.place.reader().images(source_of(cell), Split.TRAIN)
     assert ((score(detector, images.pixels) > 0.5) == images.labels).mean() > 0.9  # random weights are right by half
 
 
@@ -199,11 +188,10 @@ def test_an_adaptation_of_a_fusion_is_given_its_classes(fused: Ran) -> None:
     cell = fused.cell(Stage.ADAPT, target="nearest")
     data = adaptation_data(cell, fused.place.reader(), frozenset({"few"}))
     assert data.few is not None
-    assert {label for label in data.few.labels.tolist()} == {0, 2}  # nearest is a GAN's, as tconv
+    assert set(data.few.labels.tolist()) == {0, 2}  # nearest is a GAN's, as tconv
     assert set(data.source_train.labels.tolist()) == {0, 1, 2}
 
 
-def test_what_is_fused_is_trained_on_images_that_its_specialists_have_not_seen(
-    small_data: Path, tmp_path: Path
-) -> None:
-    del tmp_path, small_data
+def test_a_stage_that_no_key_names_has_the_default_resources() -> None:
+    resources = StageResources.model_validate({"default": {"cpus": 3}, "train": {"cpus": 2}})
+    assert [resources.of(stage).cpus for stage in ("train", "adapt", "validate", "copy")] == [2, 3, 3, 3]
