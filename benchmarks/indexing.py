@@ -21,7 +21,7 @@ from PIL import Image
 
 from orchestrator.run.indexing import examine_on_ray
 from orchestrator.run.session import connected
-from orchestrator.study.model import StageResources
+from orchestrator.study.resources import StageResources
 from trainables.benchmark.scenes import render_scene
 from trainables.indexing.examining import Examine
 from trainables.indexing.index import index_folder

@@ -14,7 +14,7 @@ from orchestrator.run.listen import Listener
 from orchestrator.run.place import Place
 from orchestrator.store.ledger import Ledger
 from orchestrator.store.records import Record, Status
-from orchestrator.study.model import StageResources
+from orchestrator.study.resources import StageResources
 from trainables.data.preprocess import Preprocess
 
 ADAPTED = 9

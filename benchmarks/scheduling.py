@@ -17,7 +17,7 @@ from orchestrator.run.on_ray import run_on_ray
 from orchestrator.run.session import connected
 from orchestrator.store.mirror import Mirror
 from orchestrator.store.target import Target
-from orchestrator.study.model import StageResources
+from orchestrator.study.resources import StageResources
 
 CELLS, TRIALS, PROCESSES = 300, 12, 6
 

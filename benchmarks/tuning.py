@@ -17,7 +17,8 @@ from orchestrator.run.place import Place
 from orchestrator.run.session import connected
 from orchestrator.store.ledger import Ledger
 from orchestrator.store.records import Record, Status
-from orchestrator.study.model import DetectorChoice, StageResources
+from orchestrator.study.resources import StageResources
+from orchestrator.study.rooms import DetectorChoice
 from orchestrator.study.spaces import described
 from orchestrator.study.tuning import Tuning
 from trainables.data.preprocess import Preprocess

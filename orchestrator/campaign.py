@@ -20,6 +20,7 @@ from orchestrator.plan.cells import CellId, Stage, digest
 from orchestrator.plan.cost import StageCost, costs
 from orchestrator.plan.expand import expand
 from orchestrator.plan.graph import Plan, pending, select
+from orchestrator.plan.outside import require_scores
 from orchestrator.plan.tuned import resolved
 from orchestrator.run.place import Place
 from orchestrator.run.provenance import provenance
@@ -157,6 +158,8 @@ class Campaign:
             InputError: the data do not have what the study asks for, or no cell matches.
         """
         whole = self._resolved(self._plan)
+        if not self.images.to_be_made:
+            require_scores(self.study, self.images.catalogue, self.images.manifest)
         selected = select(whole, only)
         if not len(selected):
             example = list(whole)[-1].name

@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from orchestrator.plan.catalogue import Catalogue
 from orchestrator.plan.cells import digest
 from orchestrator.study.explain import explain
-from orchestrator.study.model import DataFolder, LayoutChoice, Study
+from orchestrator.study.model import DataFolder, Study
+from orchestrator.study.rooms import LayoutChoice
 from orchestrator.study.source import Source
 from trainables.errors import InputError
 from trainables.writing import write_json

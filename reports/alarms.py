@@ -92,7 +92,8 @@ def _collapses(results: Results) -> Iterator[Row]:
             continue
         called, fake = float(np.mean(scores.values > THRESHOLD)), float(scores.fake.mean())
         if low <= fake <= high and not low <= called <= high:
-            told = f"calls {percent(called)} of the test images fake; {percent(fake)} are"
+            whose = "the" if cell.tags.test == cell.tags.target else f"{cell.tags.test}'s"
+            told = f"calls {percent(called)} of {whose} test images fake; {percent(fake)} are"
             yield _row(COLLAPSE, models[cell.needs[0]], called, told)
 
 

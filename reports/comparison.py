@@ -63,10 +63,10 @@ def recovery_frame(results: Results) -> pd.DataFrame:
     least. Of several oracles, the study's first is the bound; without one the table is empty.
     """
     rows: list[Row] = []
-    for detector in results.detectors:
-        for adaptation in results.adaptations if results.oracles else ():
+    for detector, ours in results.alone.items():
+        for adaptation in ours.adaptations if ours.oracles else ():
             if adaptation != SOURCE_ONLY:
-                rows += _recovery_rows(results, detector, adaptation, results.oracles[0])
+                rows += _recovery_rows(ours, detector, adaptation, ours.oracles[0])
     return pd.DataFrame(rows, columns=list(RECOVERY))
 
 

@@ -49,10 +49,10 @@ def summary_frame(results: Results) -> pd.DataFrame:
     images of the generator they were trained on. ``drop`` is clean accuracy minus this variant's, over the pairs.
     """
     rows = [
-        _summary_row(results, detector, adaptation, variant)
-        for detector in results.detectors
-        for variant in ("", *results.variants)
-        for adaptation in results.adaptations
+        _summary_row(ours, detector, adaptation, variant)
+        for detector, ours in results.alone.items()
+        for variant in ("", *ours.variants)
+        for adaptation in ours.adaptations
     ]
     return _frame(rows, SUMMARY)
 

@@ -25,12 +25,12 @@ def gains_frame(results: Results) -> pd.DataFrame:
     clear is none. ``seeds`` is the number that it is averaged over, of a mean the smallest of its pairs'.
     """
     rows: list[Row] = []
-    for detector in results.detectors:
-        for adaptation in results.adaptations:
-            for baseline in filter(None, (*results.baselines, results.control)):
+    for detector, ours in results.alone.items():
+        for adaptation in ours.adaptations:
+            for baseline in filter(None, (*ours.baselines, ours.control)):
                 if adaptation not in (SOURCE_ONLY, baseline):
                     for metric in GAIN_METRICS:
-                        rows += _gain_rows(results, detector, adaptation, baseline, metric)
+                        rows += _gain_rows(ours, detector, adaptation, baseline, metric)
     return pd.DataFrame(rows, columns=list(GAINS))
 
 

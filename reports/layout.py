@@ -133,7 +133,7 @@ def page(
         progress=_progress(results),
         dates=_dates(results),
         provenance=_provenance(results),
-        detectors=[_part(results, frames, drawings[detector], detector) for detector in results.detectors],
+        detectors=[_part(ours, frames, drawings[detector], detector) for detector, ours in results.alone.items()],
         large=len(results.tests) > 6 or max(map(len, results.tests), default=0) > 9,
         audit=frames.audit,
         tuning=frames.tuning,

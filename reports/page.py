@@ -96,7 +96,7 @@ def build_report(
     tell("comparing the methods")
     frames = _frames(results)
     tell("drawing")
-    drawings = {detector: _drawings(results, frames, detector) for detector in results.detectors}
+    drawings = {detector: _drawings(ours, frames, detector) for detector, ours in results.alone.items()}
     tell("writing")
     _write(out / "report.html", page(study, results, frames, drawings, unusable))
     write_bytes(out / "results.parquet", frames.grid.to_parquet(index=False), durable=False)
@@ -182,16 +182,17 @@ def _drawings(results: Results, frames: Frames, detector: str) -> Drawings:
 
 
 def _write_matrices(results: Results, out: Path) -> Iterator[Path]:
-    for detector in results.detectors:
-        for adaptation in (*results.adaptations, *results.oracles):
+    for detector, ours in results.alone.items():
+        for adaptation in (*ours.adaptations, *ours.oracles):
             for metric in MATRIX_METRICS:
-                matrix = matrix_frame(results, detector, adaptation, metric).reset_index()
+                matrix = matrix_frame(ours, detector, adaptation, metric).reset_index()
                 yield _write_table(out / f"matrix_{detector}_{adaptation}_{metric}.csv", matrix)
 
 
 def _write_figures(results: Results, drawings: Mapping[str, Drawings], folder: Path) -> Iterator[Path]:
     for detector, drawn in drawings.items():
-        figures = {"matrix": matrices_figure(results, detector), "gains": drawn.gains, "curves": drawn.curves}
+        figures = {"matrix": matrices_figure(results.alone[detector], detector)}
+        figures |= {"gains": drawn.gains, "curves": drawn.curves}
         figures |= {"ranks": drawn.ranks, "severity": drawn.severity, "validators": drawn.validators}
         figures |= {f"attack_{attack}": svg for attack, svg in drawn.attacks}
         yield from _write_svgs({f"{name}_{detector}": svg for name, svg in figures.items() if svg}, folder)

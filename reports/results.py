@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -53,6 +53,7 @@ class Results:
         scores: by id of a scored cell whose per-image scores are in the store.
         folders: where the cells' files are.
         resampler: of the draws, so that whatever is estimated later is paired with them.
+        detector: whose cells alone make up the grid; all of them if blank.
     """
 
     cells: tuple[Cell, ...]
@@ -61,6 +62,12 @@ class Results:
     scores: Mapping[CellId, Scores]
     folders: Folders
     resampler: Resampler
+    detector: str = ""
+
+    @cached_property
+    def alone(self) -> Mapping[str, Results]:
+        """Each detector's results: not all of them have the same train generators, methods and corruptions."""
+        return {name: replace(self, detector=name) for name in self.detectors}
 
     @cached_property
     def plan(self) -> str:
@@ -75,7 +82,8 @@ class Results:
     @cached_property
     def grid(self) -> tuple[Cell, ...]:
         """The cells that make or read a detector of the grid: not the audit's, nor those of sequences."""
-        return tuple(cell for cell in self.cells if cell.stage is not Stage.AUDIT and not cell.tags.sequence)
+        ours = (cell for cell in self.cells if self.detector in ("", cell.tags.detector))
+        return tuple(cell for cell in ours if cell.stage is not Stage.AUDIT and not cell.tags.sequence)
 
     @cached_property
     def sequential(self) -> tuple[Cell, ...]:
@@ -90,12 +98,12 @@ class Results:
     def adaptations(self) -> tuple[str, ...]:
         """The methods that are compared: ``source_only`` first, then in the study's order, without the oracles."""
         named = _unique([SOURCE_ONLY, *(cell.tags.adaptation for cell in self.grid)])
-        return tuple(name for name in named if name not in self.oracles)
+        return tuple(name for name in named if name not in self._selection[1])
 
-    @property
+    @cached_property
     def oracles(self) -> tuple[str, ...]:
         """What was trained on the target's labels: in no mean, rank or comparison of the methods."""
-        return self._selection[1]
+        return tuple(name for name in self._selection[1] if any(name == cell.tags.adaptation for cell in self.grid))
 
     @cached_property
     def labelled(self) -> frozenset[str]:
@@ -184,7 +192,7 @@ class Results:
     def _by_stage(self) -> Mapping[Stage, tuple[Cell, ...]]:
         found: dict[Stage, list[Cell]] = defaultdict(list)
         for cell in self.cells:
-            if not cell.tags.sequence:
+            if not cell.tags.sequence and self.detector in ("", cell.tags.detector):
                 found[cell.stage].append(cell)
         return {stage: tuple(cells) for stage, cells in found.items()}
 

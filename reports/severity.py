@@ -153,10 +153,11 @@ def _curve(
 
 def _lines(results: Results) -> Iterator[Line]:
     """Every detector, method and scope with what it is tested on; those of nothing are left out."""
-    for detector, adaptation, scope in product(results.detectors, results.adaptations, SCOPES):
-        places = _places(results, detector, adaptation, scope)
-        if places:
-            yield Line(detector, adaptation, scope, places)
+    for detector, ours in results.alone.items():
+        for adaptation, scope in product(ours.adaptations if ours.variants else (), SCOPES):
+            places = _places(ours, detector, adaptation, scope)
+            if places:
+                yield Line(detector, adaptation, scope, places)
 
 
 def _places(results: Results, detector: str, adaptation: str, scope: str) -> list[Place]:

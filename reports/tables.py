@@ -10,6 +10,7 @@ import pandas as pd
 
 from orchestrator.plan.cells import Cell
 from orchestrator.store.records import Record, Status
+from orchestrator.study.spaces import OUTSIDE
 from reports.colours import shade
 from reports.frames import INTERVAL, Row
 from reports.results import Model, Results
@@ -192,7 +193,8 @@ def duration(seconds: float) -> str:
 def _heat_cell(results: Results, detector: str, adaptation: str, source: str, test: str, metric: str) -> HeatCell:
     model = results.entry(detector, adaptation, source, test)
     found = results.at(model, test, metric)
-    where = f"trained on {source}, tested on {test}" + (": in-dataset" if results.seen(source, test) else "")
+    origin = "from outside" if source == OUTSIDE else f"trained on {source}"
+    where = f"{origin}, tested on {test}" + (": in-dataset" if results.seen(source, test) else "")
     if found is None or not math.isfinite(found.value):
         state, why = _hole(results, model, test)
         marks = {"failed": "✕", "blocked": "⊘", "pending": "·"}

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from orchestrator.study.spaces import OUTSIDE
 from reports.frames import Row
 from reports.ranks import FEWEST_METHODS, FEWEST_PAIRS, Ranking
 from reports.results import RECALIBRATE, Results
@@ -24,7 +25,7 @@ def headline(results: Results, summary: pd.DataFrame, gains: pd.DataFrame, detec
     rows = {row["adaptation"]: row for row in rows_of(clean)}
     plain = rows[SOURCE_ONLY]
     if plain["pairs"]:
-        first = _failure(plain)
+        first = _failure(plain, results.sources)
     elif math.isfinite(plain["in_dataset"]):
         first = f"is right on {percent(plain['in_dataset'])} of the test images of the generator it was trained on."
     else:
@@ -32,13 +33,14 @@ def headline(results: Results, summary: pd.DataFrame, gains: pd.DataFrame, detec
     return [sentence for sentence in (first, _best(results, gains, detector)) if sentence]
 
 
-def _failure(plain: Row) -> str:
+def _failure(plain: Row, sources: Sequence[str]) -> str:
     ends = interval(100 * plain["accuracy_low"], 100 * plain["accuracy_high"], 1)
     across = percent(plain["accuracy"]) + (f" [{ends}]" if ends else "")
     inside = plain["in_dataset"]
+    whose = "all generators' test images" if OUTSIDE in sources else "the other generators'"
     own = f"{percent(inside)} of the test images of the generator it was trained on, and on " * math.isfinite(inside)
     return (
-        f"is right on {own}{across} of the other generators': there it takes {percent(plain['fake_to_real'])} of the"
+        f"is right on {own}{across} of {whose}: there it takes {percent(plain['fake_to_real'])} of the"
         f" fakes for real and {percent(plain['real_to_fake'])} of the real images for fake"
         f" (AUROC {number(plain['auroc'])})."
     )

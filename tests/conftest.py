@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.run.session import connected
-from orchestrator.study.model import StageResources
+from orchestrator.study.resources import StageResources
 from trainables.benchmark.make import make_benchmark
 from trainables.contract import Split
 

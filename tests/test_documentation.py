@@ -18,21 +18,29 @@ from orchestrator.plan.catalogue import Catalogue
 from orchestrator.plan.cells import Stage
 from orchestrator.plan.expand import expand
 from orchestrator.plan.graph import Plan
+from orchestrator.study.generators import GeneratorSequence, SourceGroup
 from orchestrator.study.load import load_study
-from orchestrator.study.model import Cache, DataFolder, GeneratorSequence, Resources, Study, Tracking, Trials
+from orchestrator.study.model import Cache, DataFolder, Study, Tracking, Trials
+from orchestrator.study.resources import Resources
 from orchestrator.study.tuning import Interval, Tuning
 from trainables.contract import AdaptationData, Images, Split
 from trainables.data.preprocess import Preprocess
 from trainables.data.sets import ImageSet
 from trainables.data.splits import Fractions
 from trainables.recipe import Recipe
-from trainables.registry import ADAPTATIONS, SELECTIONS
+from trainables.registry import ADAPTATIONS, DETECTORS, SELECTIONS
 from trainables.selection.epoch import Answers, Epoch
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 DOCS, STUDIES = ROOT / "docs", sorted((ROOT / "studies").glob("*.yaml"))
 README, STUDY_PAGE, TUNING_PAGE = ROOT / "README.md", DOCS / "study.md", DOCS / "tuning.md"
+STUDY_MODELS = [
+    *(Study, DataFolder, SourceGroup, GeneratorSequence, Preprocess, Recipe, Resources, Cache, Tracking, Trials)
+]
+TRAINED = {name: entry for name, entry in DETECTORS.items() if "outside" not in entry.traits}
+"""The detectors that a study trains; others are known by their scores alone."""
+NEEDS_WEIGHTS = {"clip_linear", "clip_knn", "clip_svm"}
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -149,6 +157,15 @@ def test_the_study_of_tuning_gives_every_method_and_the_control_one_budget():
     assert budgets == {(10, "asha", "tpe")}
 
 
+def test_the_study_of_detectors_has_every_one_that_learns_from_one_generator_without_published_weights():
+    study = load_study(ROOT / "studies" / "detectors.yaml")
+    fused = {name for name, entry in TRAINED.items() if "fused" in entry.traits}
+
+    assert {choice.kind for choice in study.detectors} == set(TRAINED) - fused - NEEDS_WEIGHTS
+    assert [choice.name for choice in study.adaptations] == ["source_only"]
+    assert [choice.name for choice in study.detectors if getattr(choice.config, "weights", None)] == []
+
+
 def test_the_study_of_sequences_learns_every_generator_and_asks_all_methods(tmp_path):
     plan = plan_of(ROOT / "studies" / "continual.yaml", tmp_path)
     learnt = {(cell.tags.sequence, cell.tags.adaptation) for cell in plan if cell.stage is Stage.ADAPT}
@@ -179,7 +196,7 @@ def test_the_study_page_counts_its_cells_right(tmp_path):
 @pytest.mark.parametrize(
     ("page", "models"),
     [
-        (STUDY_PAGE, [Study, DataFolder, Preprocess, Recipe, Resources, Cache, Tracking, Trials, GeneratorSequence]),
+        (STUDY_PAGE, STUDY_MODELS),
         (TUNING_PAGE, [Tuning, Interval]),
     ],
     ids=lambda value: getattr(value, "stem", ""),
@@ -204,6 +221,38 @@ def test_the_page_on_selection_tells_of_every_rule_what_it_looks_at_and_when_it_
 
     assert listed(first_cells[0]) == set(SELECTIONS)
     assert listed(first_cells[1]) == set(SELECTIONS) - {"oracle"}
+
+
+def test_the_page_on_detectors_tells_of_every_one_what_it_looks_at_and_when_it_fails():
+    page = (DOCS / "detectors.md").read_text()
+    looks, fails = (page.partition(title)[2].partition("\n## ")[0] for title in ("## Which there are", "## When a"))
+    first_cells = [re.findall(r"^\| (`.*?`) \|", table, re.MULTILINE) for table in (looks, fails)]
+
+    assert [listed(cells) for cells in first_cells] == [set(TRAINED)] * 2
+
+
+def test_the_page_on_detectors_says_which_of_them_want_weights():
+    page = (DOCS / "detectors.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \| [^|]*\| (no|better|must) \|", page, re.MULTILINE))
+    wanting = {name for name, answer in rows.items() if answer != "no"}
+    taking = {name for name, entry in TRAINED.items() if "weights" in entry.traits}
+
+    assert set(rows) == set(TRAINED)
+    assert wanting == taking - {"fft_real", "fft_logmag"}  # of spectra: what photographs have taught is of little use
+    assert {name for name, answer in rows.items() if answer == "must"} == NEEDS_WEIGHTS
+
+
+def test_the_page_on_methods_names_every_way_of_training_a_detector():
+    page = (DOCS / "methods.md").read_text()
+    table = listed(re.findall(r"^\| (`[a-z]+`) \| `[a-z]+\(config", page, re.MULTILINE))
+
+    assert table == {trait for entry in TRAINED.values() for trait in entry.traits} - {"weights"}
+
+
+def test_the_example_of_light_and_perspective_runs(capsys):
+    exec(blocks(DOCS / "detectors.md", "python")[0], {})
+
+    assert capsys.readouterr().out == "[500.  50.] True\n"
 
 
 def test_the_page_on_adaptation_names_every_method():

@@ -13,10 +13,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from trainables.contract import FAKE, REAL, AdaptationData, Config, Context, Images, Outcome
-from trainables.data.stack import Stack
+from trainables.data.stack import together
 from trainables.errors import InputError
 from trainables.recipe import Recipe
 from trainables.seeding import generator
@@ -111,21 +110,3 @@ def reservoir(earlier: Sequence[Images], count: int, seed: int) -> Images:
         taken |= kept
         parts.append(images.take(np.flatnonzero([name in kept for name in digests])))
     return together(parts)
-
-
-def together(sets: Sequence[Images], order: NDArray[np.int64] | None = None) -> Images:
-    """The images of all sets one after the other, of which no pixel is copied.
-
-    Args:
-        order: positions in that row, some perhaps several times; each once if not given.
-    """
-    if order is None:
-        order = np.arange(sum(len(images) for images in sets))
-    ids = [name for images in sets for name in images.ids]
-    generators = [name for images in sets for name in images.generators]
-    return Images(
-        pixels=Stack([images.pixels for images in sets], order),
-        labels=np.concatenate([images.labels for images in sets])[order],
-        ids=[ids[i] for i in order],
-        generators=[generators[i] for i in order],
-    )

@@ -26,6 +26,8 @@ trait          function
 ``solved``     ``solve(config, detector, source, source_val, context) -> Outcome`` instead of training
 ``fused``      ``fuse(config, detector, parts, source, source_val, context) -> Outcome``: the same, of
                detectors trained before it, one for each of ``config.specialists``
+``outside``    ``look_up(config, manifest, generators) -> dict``: P(fake) of their test images by digest,
+               and no ``build``: the detector is somebody else's
 =============  ======================================================================================
 
 A corruption's module also names its severity, for sweeps and severity curves: ``SEVERITY``, a numeric key of its
@@ -328,8 +330,8 @@ class Context(Protocol):
         rank, world_size: this process among those that train together; 0 and 1 when alone.
         folder: the cell's own folder, the only place it may write.
         seed: the cell's seed; everything random derives from it.
-        cache: this node's folder of what several cells would compute alike (``trainables.features``); None where nothing
-            is kept.
+        cache: this node's folder of what several cells would compute alike (``trainables.features``); None where
+            nothing is kept.
         accumulate: parts that a batch is taken in, their gradients added up: more where memory was short. The step
             is the same but for BatchNorm, and for terms that compare a whole batch, which see one part at a time.
         precision: that a fit's detector computes in, and keeps.

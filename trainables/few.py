@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from trainables.contract import FAKE, REAL, AdaptationData, Config, Context, Images, Outcome
-from trainables.data.stack import Stack
+from trainables.data.stack import together
 from trainables.errors import InputError
 from trainables.recipe import Recipe
 from trainables.seeding import generator
@@ -159,11 +159,4 @@ def _cycled(sets: list[Images], steps: int, batch: int) -> Images:
     """
     total = sum(len(images) for images in sets)
     order: NDArray[np.int64] = np.arange(batch * max(steps, -(-total // batch))) % total
-    ids = [name for images in sets for name in images.ids]
-    generators = [name for images in sets for name in images.generators]
-    return Images(
-        pixels=Stack([images.pixels for images in sets], order),
-        labels=np.concatenate([images.labels for images in sets])[order],
-        ids=[ids[i] for i in order],
-        generators=[generators[i] for i in order],
-    )
+    return together(sets, order)

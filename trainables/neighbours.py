@@ -13,7 +13,7 @@ from torch.nn import functional
 from trainables.calibration import temperature
 from trainables.contract import Images
 from trainables.detector import Detector, evaluating, fake_log_odds
-from trainables.solving import figures
+from trainables.held_out import figures
 
 Features = NDArray[np.float32]
 

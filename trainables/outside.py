@@ -9,15 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from trainables.contract import Config
 from trainables.errors import InputError, nearest
 from trainables.indexing.rows import column_names, read_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 EXAMPLES = 5
 """Images that an error names, beside how many there are."""
@@ -131,6 +133,8 @@ def _by_digest(scores: Mapping[str, float], names: pd.Series[str], digests: pd.S
     Raises:
         InputError: the table scores a name that different images have, or gives copies of one image different scores.
     """
+    import pandas as pd
+
     named = pd.DataFrame({"name": names.to_numpy(object), "digest": digests.to_numpy(object)}).drop_duplicates()
     named = named[named["name"].isin(scores.keys())]
     if len(several := named["name"][named["name"].duplicated()].unique().tolist()):

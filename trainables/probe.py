@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_score
@@ -17,6 +16,7 @@ from trainables.contract import FAKE, Images
 from trainables.detector import Detector
 from trainables.errors import InputError
 from trainables.score import digest_of, infer
+from trainables.solving import write_layer
 
 STRENGTHS = tuple(10.0**power for power in range(-4, 3))
 """Inverse strengths C of the L2 penalty that are tried, on features scaled to mean 0 and variance 1."""
@@ -49,7 +49,10 @@ def probe(detector: Detector, images: Images, seed: int, device: str) -> Mapping
     scaler, regression = _regression(strength).fit(features, fake)
     weight = regression.coef_[0] / scaler.scale_
     bias = float(regression.intercept_[0] - weight @ scaler.mean_)
-    _write(detector, layer, weight, bias)
+    write_layer(layer, weight, bias)
+    own: Tensor | None = layer.bias
+    detector.shift.fill_((bias if own is None else 0.0) - float(np.log(detector.classes - 1)))
+    detector.scale.fill_(1)
     return {"probe_c": strength, **told}
 
 
@@ -104,14 +107,3 @@ def _strength(
     }
     best = max(likelihood, key=lambda c: (likelihood[c], -c))
     return best, {"probe_log_likelihood": likelihood[best]}
-
-
-@torch.no_grad()
-def _write(detector: Detector, layer: nn.Linear, weight: Array, bias: float) -> None:
-    half = torch.as_tensor(weight / 2, dtype=layer.weight.dtype)
-    layer.weight[0], layer.weight[1:] = -half, half
-    own: Tensor | None = layer.bias
-    if own is not None:
-        own[0], own[1:] = -bias / 2, bias / 2
-    detector.shift.fill_((bias if own is None else 0.0) - float(np.log(detector.classes - 1)))
-    detector.scale.fill_(1)

@@ -92,6 +92,7 @@ DETECTORS: Registry = {
     "fft_logmag": _entry(
         "detectors.fft_logmag", "standardised log magnitudes of frequencies, then any network", "prepared", "weights"
     ),
+    "scores": _entry("detectors.scores", "any detector at all, by a table of its scores", "outside"),
 }
 
 ADAPTATIONS: Registry = {

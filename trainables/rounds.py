@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from trainables.contract import Context, Outcome, Precision
 from trainables.detector import Detector
-from trainables.fit import Saving
+from trainables.saving import Saving
 from trainables.seeding import generator
 from trainables.selection.rule import Rule
 

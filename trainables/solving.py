@@ -19,7 +19,7 @@ from trainables.contract import FAKE, Config, Context, Images, Outcome
 from trainables.errors import InputError
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from trainables.detector import Detector
 
@@ -102,16 +102,25 @@ def write_head(detector: Detector, weight: Array, bias: float) -> None:
     Raises:
         InputError: the detector's head is no linear layer.
     """
-    import torch
-
-    layer = _linear(detector)
-    signs = torch.tensor([-0.5] + [0.5] * (detector.classes - 1), dtype=torch.float64)
-    shares = torch.tensor([0.0] + [-np.log(detector.classes - 1)] * (detector.classes - 1), dtype=torch.float64)
-    with torch.no_grad():
-        layer.weight.copy_(signs[:, None] * torch.from_numpy(weight))
-        layer.bias.copy_(signs * bias + shares)
+    write_layer(_linear(detector), weight, bias, share=float(np.log(detector.classes - 1)))
     detector.scale.fill_(1)
     detector.shift.fill_(0)
+
+
+def write_layer(layer: nn.Linear, weight: Array, bias: float, share: float = 0.0) -> None:
+    """Make the layer's logits -z/2 of real and ``z/2 - share`` of every fake class, z = w f + b.
+
+    A layer without a bias of its own says w f for z, and leaves the share out.
+    """
+    import torch
+
+    fakes = layer.out_features - 1
+    signs = torch.tensor([-0.5] + [0.5] * fakes, dtype=torch.float64)
+    own: Tensor | None = layer.bias
+    with torch.no_grad():
+        layer.weight.copy_(signs[:, None] * torch.from_numpy(weight))
+        if own is not None:
+            own.copy_(signs * bias + torch.tensor([0.0] + [-share] * fakes, dtype=torch.float64))
 
 
 def calibrate(detector: Detector, features: Features, images: Images) -> dict[str, float]:
@@ -132,6 +141,7 @@ def calibrate(detector: Detector, features: Features, images: Images) -> dict[st
 
     from trainables.calibration import platt
     from trainables.detector import evaluating, fake_log_odds
+    from trainables.held_out import figures
 
     given = torch.from_numpy(np.array(features, np.float32)).to(detector.scale.device)
     with evaluating(detector), torch.inference_mode():
@@ -167,21 +177,3 @@ def _linear(detector: Detector) -> nn.Linear:
     if not isinstance(detector.head, nn.Linear):
         raise InputError("a head that is solved is one linear layer", value=type(detector.head).__name__)
     return detector.head
-
-
-def figures(z: Array, images: Images) -> dict[str, float]:
-    """What the fit loop says of held-out images of both classes: ``val_accuracy``, ``val_auroc``, ``val_loss``.
-
-    Args:
-        z: (N,) log odds of their squares.
-    """
-    from scipy.special import expit
-
-    from trainables.metrics import detection_metrics
-    from trainables.score import seen_whole
-
-    whole = seen_whole(z, images.views, images.top)
-    labels = (images.labels[:: images.views] >= FAKE).astype(np.int64)
-    found = detection_metrics(labels, expit(whole))
-    loss = np.logaddexp(0, np.where(labels == FAKE, -whole, whole)).mean()
-    return {"val_accuracy": found["accuracy"], "val_auroc": found["auroc"], "val_loss": float(loss)}

@@ -9,12 +9,11 @@ from functools import cached_property
 from orchestrator.plan.catalogue import Catalogue
 from orchestrator.plan.cells import Json, Reading, Stage
 from orchestrator.plan.sampling import Taken, balanced
-from orchestrator.study.model import AdaptationChoice, SourceGroup, Study
+from orchestrator.study.generators import SourceGroup
+from orchestrator.study.model import Study
+from orchestrator.study.rooms import ORACLE, AdaptationChoice
 from trainables.contract import Split
 from trainables.errors import InputError
-
-ORACLE = "oracle"
-"""Trait of a method that reads the target's labels, and the selection of what it makes."""
 
 
 @dataclass(frozen=True, slots=True)

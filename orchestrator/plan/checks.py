@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from orchestrator.plan.axes import ORACLE, Axes, all_of, labelled
+from orchestrator.plan.axes import Axes, all_of, labelled
 from orchestrator.plan.coverage import require_few, require_held_out, require_images, require_third
 from orchestrator.plan.fusing import check_families
+from orchestrator.plan.outside import check_outside
+from orchestrator.study.rooms import ORACLE
 from trainables.contract import Split
 from trainables.errors import InputError
 from trainables.few import Drawn
@@ -25,6 +27,7 @@ def check(axes: Axes) -> None:
     _check_rule(axes)
     _check_sequences(axes)
     check_families(axes)
+    check_outside(axes)
     drawing = [a for a in axes.trained_adaptations if Split.FEW in labelled(a)]
     wanted = {a.name: a.config.k for a in drawing if isinstance(a.config, Drawn)}
     require_few(axes.catalogue, wanted, axes.targets)

@@ -11,9 +11,12 @@ from orchestrator.plan.checks import check
 from orchestrator.plan.fusing import FUSED, fused, in_classes_of
 from orchestrator.plan.graph import Plan, plan_of
 from orchestrator.plan.models import adapted, trained, tuned, validated
+from orchestrator.plan.outside import looked_up
 from orchestrator.plan.readers import readers
 from orchestrator.plan.sequences import learnt
-from orchestrator.study.model import DetectorChoice, Study
+from orchestrator.study.model import Study
+from orchestrator.study.rooms import DetectorChoice
+from orchestrator.study.spaces import OUTSIDE
 
 AUDIT_VERSION = 1
 """Raised when the audit measures something else."""
@@ -36,6 +39,9 @@ def expand(study: Study, catalogue: Catalogue) -> Plan:
 def _cells(axes: Axes) -> Iterator[Cell]:
     yield _audit(axes)
     for detector in axes.study.detectors:
+        if OUTSIDE in detector.entry.traits:
+            yield from looked_up(axes, detector)
+            continue
         for seed in axes.study.seeds:
             for source in axes.sources:
                 yield from _of_model(axes, detector, source, seed)

@@ -12,7 +12,7 @@ from orchestrator.plan.cells import Cell, Json
 from orchestrator.plan.models import trained, training
 from orchestrator.plan.sampling import Taken
 from orchestrator.study.inputs import parameters
-from orchestrator.study.model import DetectorChoice
+from orchestrator.study.rooms import DetectorChoice
 from trainables.contract import Specialist, Split
 from trainables.errors import InputError
 from trainables.registry import find

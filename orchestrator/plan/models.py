@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from dataclasses import replace
 
-from orchestrator.plan.axes import ORACLE, Axes, Source, labelled
+from orchestrator.plan.axes import Axes, Source, labelled
 from orchestrator.plan.cells import Cell, Digest, Json, Stage, Tags, combine
 from orchestrator.plan.tuned import awaiting, tuning_of
 from orchestrator.plan.validation import validation
-from orchestrator.study.model import SOURCE_ONLY, AdaptationChoice, DetectorChoice, TunedChoice
+from orchestrator.study.rooms import ORACLE, SOURCE_ONLY, AdaptationChoice, DetectorChoice, TunedChoice
 from orchestrator.study.spaces import described
 from orchestrator.study.tuning import SOURCE_VAL
 from trainables.contract import Split
+from trainables.registry import find
 
 TRAINING_VERSION = 2
 """Raised when the fit loop, or what all detectors share, computes something else: every model is then another."""
@@ -63,7 +64,7 @@ def adapted(axes: Axes, model: Cell, source: Source, target: str, adaptation: Ad
     return Cell(
         stage=Stage.ADAPT,
         method=adaptation.kind,
-        version=adaptation.version,
+        version=adaptation.version + find("selections", selection).version - 1,  # which chose the epoch
         needs=(model.id,),
         params={
             "adaptation": adaptation.parameters,

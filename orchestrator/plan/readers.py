@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from orchestrator.plan.axes import Axes, Source, all_of
 from orchestrator.plan.cells import Cell, Json, Stage
-from orchestrator.study.model import AnalysisChoice, AttackChoice, CorruptionChoice
+from orchestrator.study.rooms import AnalysisChoice, AttackChoice, CorruptionChoice
 from trainables.contract import Split
 
 SCORING_VERSION = 1

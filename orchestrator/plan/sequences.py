@@ -8,7 +8,8 @@ from dataclasses import replace
 from orchestrator.plan.axes import Axes, all_of
 from orchestrator.plan.cells import Cell, Stage, combine
 from orchestrator.plan.readers import score
-from orchestrator.study.model import ContinualChoice, GeneratorSequence
+from orchestrator.study.generators import GeneratorSequence
+from orchestrator.study.rooms import ContinualChoice
 from orchestrator.study.tuning import SOURCE_VAL
 from trainables.contract import Split
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from orchestrator.plan.cells import Cell, CellId, Json, Stage
 from orchestrator.plan.graph import Plan, plan_of
 from orchestrator.plan.validation import validation
+from trainables.registry import find
 from trainables.selection.rule import COLUMN
 
 Parameters = Mapping[str, Json]
@@ -40,7 +42,10 @@ def with_parameters(tuning: Cell, chosen: Parameters) -> Cell:
     It equals the cell of a study that names the same parameters, so neither is ever run twice.
     """
     stage = Stage(str(tuning.params["stage"]))
-    return replace(tuning, stage=stage, params={**_base(tuning), _KEY[stage]: dict(chosen)})
+    member = find(f"{_KEY[stage]}s", tuning.method).config
+    revised = member.model_validate(chosen).revision - member.model_validate(base_parameters(tuning)).revision
+    params = {**_base(tuning), _KEY[stage]: dict(chosen)}
+    return replace(tuning, stage=stage, params=params, version=tuning.version + revised)
 
 
 def trial_of(tuning: Cell, chosen: Parameters) -> tuple[Cell, ...]:
@@ -89,15 +94,18 @@ def resolved(plan: Plan, chosen: Mapping[CellId, Parameters]) -> Plan:
     """The plan with every cell that waited for one of these tunings as the ordinary cell it is.
 
     What reads such a cell has another id than before, and so has what reads that; all else keeps its own. A tuning may
-    itself wait for another: ``chosen`` has its parameters under the id that it has once the other is resolved.
+    itself wait for another: ``chosen`` has its parameters under the id that it has once the other is resolved. Where
+    the study has an equal cell under another name, the tuned one stays apart and is run once more: its name would
+    otherwise be lost.
 
     Args:
         chosen: parameters by the id of the tuning that chose them; of other plans too.
     """
     renamed: dict[CellId, CellId] = {}
     cells: dict[CellId, Cell] = {}
+    known = dict(plan.cells)
     for cell in plan:
-        now = _resolved(cell, renamed, cells, chosen)
+        now = _resolved(cell, renamed, ChainMap(cells, known), chosen)
         renamed[cell.id] = now.id
         cells.setdefault(now.id, now)
     return plan_of(plan.study, cells.values())
@@ -111,5 +119,7 @@ def _resolved(
     if tuning is None:
         return cell if needs == cell.needs else replace(cell, needs=needs)
     if tuning.id in chosen:
-        return with_parameters(tuning, chosen[tuning.id])
+        found = with_parameters(tuning, chosen[tuning.id])
+        hidden = found.id in cells and cells[found.id].tags != found.tags
+        return replace(found, params={**found.params, "chosen_by": tuning.id}) if hidden else found
     return awaiting(with_parameters(tuning, base_parameters(tuning)), tuning)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from orchestrator.plan.cells import Cell
 from orchestrator.run.place import Place
-from orchestrator.study.model import Resources
+from orchestrator.study.resources import Resources
 from trainables.context import LocalContext
 
 if TYPE_CHECKING:

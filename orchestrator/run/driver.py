@@ -19,7 +19,7 @@ from orchestrator.run.tuning import TrialJob, Tunings
 from orchestrator.store.chosen import chosen
 from orchestrator.store.ledger import Ledger
 from orchestrator.store.records import Failure, Record, Status
-from orchestrator.study.model import StageResources
+from orchestrator.study.resources import StageResources
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +107,8 @@ class Run:
     def ready(self, which: Lane) -> bool:
         """Whether a job of this lane could start now."""
         self._search()
+        while self._conclude():  # a driver that died had been told of all trials of a tuning, and not filed it
+            self._search()
         return self._tunings.ready(which) or self.queue.ready(which)
 
     def started(self, job: Job) -> None:

@@ -8,7 +8,7 @@ import platform
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -20,14 +20,12 @@ from orchestrator.run.place import Place
 from orchestrator.run.training import train
 from orchestrator.run.validating import validate
 from orchestrator.store.records import Failure, Record, Status
-from orchestrator.store.tables import ATTACKS, AUDITS, SCORES_FILE, write_scores
+from orchestrator.store.tables import ATTACKS, AUDITS, ROWS_FILE, SCORES_FILE, read_rows, write_scores
+from orchestrator.study.spaces import OUTSIDE
 from trainables.context import LocalContext
 from trainables.contract import Context, Images, Outcome, Split
 from trainables.registry import find
 from trainables.writing import remove_temporaries
-
-if TYPE_CHECKING:
-    from trainables.detector import Detector
 
 Work: TypeAlias = Callable[[Job, Place, ContextFactory], Sequence[Record]]
 
@@ -146,14 +144,13 @@ def _score(cell: Cell, bench: Bench, context: Context) -> Outcome:
     from trainables.metrics import detection_metrics
     from trainables.score import digest_of
 
-    detector = bench.model(cell.needs[0])
     generators = [*names(cell, "reals"), str(cell.params["test"])]
     scores: dict[str, np.float32] = {}
     fresh = 0
     for generator in generators:
         key = (cell.tags.variant, generator)
         if key not in bench.scores:
-            bench.scores[key] = _scores(cell, bench, context, detector, generator)
+            bench.scores[key] = _scores(cell, bench, context, generator)
             fresh += len(bench.scores[key])
         scores = bench.scores[key] | scores
     images = bench.place.reader().images(generators, Split.TEST)
@@ -164,12 +161,17 @@ def _score(cell: Cell, bench: Bench, context: Context) -> Outcome:
     return Outcome(metrics=detection_metrics(labels, found), files=[SCORES_FILE], images=fresh * images.views)
 
 
-def _scores(cell: Cell, bench: Bench, context: Context, detector: Detector, generator: str) -> dict[str, np.float32]:
+def _scores(cell: Cell, bench: Bench, context: Context, generator: str) -> dict[str, np.float32]:
     """P(fake) of one generator's test images by digest, each scored once whatever number of test sets holds it."""
     from trainables.corruption import corrupted
-    from trainables.score import per_image, score
+    from trainables.score import digest_of, per_image, score
 
     images = bench.place.reader().images([generator], Split.TEST)
+    if cell.method == OUTSIDE:
+        given = read_rows(bench.place.artifacts.folder(cell.needs[0]) / ROWS_FILE).set_index("image")["score"]
+        digests = [digest_of(square) for square in images.ids[:: images.views]]
+        return dict(zip(digests, given[digests].to_numpy(np.float32), strict=True))
+    detector = bench.model(cell.needs[0])
     if cell.params["corruption"] is not None:
         config = find("corruptions", cell.method).config.model_validate(cell.params["corruption"])
         images = corrupted(images, cell.method, config)

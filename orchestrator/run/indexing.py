@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.run.session import connected
-from orchestrator.study.model import Resources, StageResources
+from orchestrator.study.resources import Resources, StageResources
 from trainables.errors import InputError
 from trainables.indexing.examine import Facts, examine, one_opencv_thread
 from trainables.indexing.examining import Examine, Item, examine_in_threads

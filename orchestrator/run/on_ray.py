@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.run.driver import Run
 from orchestrator.run.queue import Lane
 from orchestrator.run.session import Cluster, connected
-from orchestrator.study.model import Resources
+from orchestrator.study.resources import Resources
 
 if TYPE_CHECKING:
     from orchestrator.run.tasks import TaskPool

@@ -10,7 +10,7 @@ from enum import StrEnum
 from orchestrator.plan.cells import Cell, CellId, Stage
 from orchestrator.plan.graph import Plan
 from orchestrator.plan.jobs import Job
-from orchestrator.study.model import StageResources
+from orchestrator.study.resources import StageResources
 
 
 class Lane(StrEnum):

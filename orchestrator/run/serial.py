@@ -9,7 +9,7 @@ from orchestrator.run.driver import Run
 from orchestrator.run.queue import Lane
 from orchestrator.run.trial import telling_contexts
 from orchestrator.run.tuning import is_followed
-from orchestrator.study.model import StageResources
+from orchestrator.study.resources import StageResources
 from trainables.errors import InputError
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.run.stop import keeping_handlers
-from orchestrator.study.model import Resources, StageResources
+from orchestrator.study.resources import Resources, StageResources
 from trainables.errors import InputError
 
 ENVIRONMENT = {

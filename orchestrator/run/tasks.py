@@ -12,7 +12,7 @@ from orchestrator.run.place import Place
 from orchestrator.run.queue import Lane
 from orchestrator.run.session import Cluster
 from orchestrator.run.wire import pack_job, pack_records, unpack_job, unpack_records
-from orchestrator.study.model import Resources
+from orchestrator.study.resources import Resources
 
 MAX_RETRIES = 2
 """How often Ray restarts a task whose worker process died."""

@@ -10,7 +10,7 @@ from orchestrator.run.execute import Work
 from orchestrator.run.place import Place
 from orchestrator.run.wire import pack_records, unpack_job
 from orchestrator.store.records import Status
-from orchestrator.study.model import Resources
+from orchestrator.study.resources import Resources
 
 GRACE = 5.0
 """Seconds, more than Ray Train takes to notice that a worker died: what fails because another died fails later."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.plan.cells import Cell
-from orchestrator.run.bench import Bench, class_count, keep_model, labelled, source_of
+from orchestrator.run.bench import Bench, class_count, keep_model, labelled, names, source_of, with_rows
+from orchestrator.store.tables import LOOKED_UP
 from orchestrator.study.inputs import placed
+from orchestrator.study.spaces import OUTSIDE
 from trainables.contract import Context, Images, Outcome, Split
 from trainables.registry import Entry, find
 
@@ -17,21 +19,35 @@ if TYPE_CHECKING:
 def train(cell: Cell, bench: Bench, context: Context) -> Outcome:
     """A fresh detector, trained on its source.
 
-    Where several workers share the cell, a detector that is solved is solved by each of them alone, from the features
-    that the first of a node has computed: there are no gradients to share, and the result is the same.
+    Where several workers share the cell, a detector that is solved is solved by each of them alone, from the same
+    features: there are no gradients to share, and what the first of them hands back is kept.
+
+    Of a detector that is somebody else's there is no checkpoint, but a table of its scores.
     """
     from trainables.detector import build_detector
 
     parameters = cell.params["detector"]
     assert isinstance(parameters, dict)
-    entry, reader, generators = find("detectors", cell.method), bench.place.reader(), source_of(cell)
+    entry = find("detectors", cell.method)
     config: Any = entry.config.model_validate(placed(parameters, bench.place.inputs))
+    if OUTSIDE in entry.traits:
+        return _looked_up(entry, config, cell, bench, context)
+    reader, generators = bench.place.reader(), source_of(cell)
     detector = build_detector(cell.method, config, seed=context.seed, classes=class_count(cell))
     source = labelled(cell, reader, generators, Split(str(cell.params.get("split", Split.TRAIN))))
     source_val = labelled(cell, reader, generators, Split.VAL)
     parts = [bench.model(part) for part in cell.needs]
     outcome = _learn(entry, config, detector, parts, source, source_val, context)
     return keep_model(cell, bench, context, detector, outcome, {"kind": cell.method, "config": parameters})
+
+
+def _looked_up(entry: Entry, config: Any, cell: Cell, bench: Bench, context: Context) -> Outcome:
+    """The scores of the test images, one row an image."""
+    from trainables.data.manifest import Manifest
+
+    found = entry.load().look_up(config, Manifest.load(bench.place.index), names(cell, "images"))
+    rows = [{"image": digest, "score": score} for digest, score in found.items()]
+    return with_rows(Outcome(rows=rows), context, LOOKED_UP)
 
 
 def _learn(

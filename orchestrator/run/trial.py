@@ -11,7 +11,7 @@ from orchestrator.run.context import Report, local_contexts
 from orchestrator.run.execute import Work
 from orchestrator.run.place import Place
 from orchestrator.run.wire import pack_records, unpack_job
-from orchestrator.study.model import Resources
+from orchestrator.study.resources import Resources
 from trainables.context import LocalContext
 
 

@@ -14,7 +14,7 @@ from orchestrator.run.found import record_of_search
 from orchestrator.run.place import Place
 from orchestrator.run.queue import Lane, lane
 from orchestrator.store.records import Record, Status
-from orchestrator.study.model import StageResources
+from orchestrator.study.resources import StageResources
 
 if TYPE_CHECKING:
     import optuna

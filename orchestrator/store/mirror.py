@@ -14,9 +14,10 @@ from typing import Self
 
 from orchestrator.plan.cells import Cell, CellId, Stage, Tags
 from orchestrator.plan.graph import Plan
+from orchestrator.store.cell_runs import CellRuns
 from orchestrator.store.records import Record
 from orchestrator.store.target import Target
-from orchestrator.store.tracking import CellRuns, Rejected, Unreachable
+from orchestrator.store.tracking import Rejected, Unreachable
 from orchestrator.study.checks import without_password
 
 _RETRY = 15.0

@@ -1,8 +1,8 @@
 """The tables of the store, their columns declared once.
 
 ``scores.parquet`` in a score cell's folder has a row an image; ``rows.parquet`` in an attack cell's folder a row an
-image and budget, in the audit cell's a row an image and shortcut baseline; the frames of a whole study are made from
-records, one row a cell.
+image and budget, in the audit cell's a row an image and shortcut baseline, in that of a detector from outside a row an
+image; the frames of a whole study are made from records, one row a cell.
 """
 
 from __future__ import annotations
@@ -67,6 +67,12 @@ AUDITS = (
     Column("score", pa.float64(), "P(fake) by trivial facts alone, 0 to 1"),
 )
 """The rows of an audit: one an image and fake generator that it was measured for."""
+
+LOOKED_UP = (
+    Column("image", pa.string(), "content digest of the image"),
+    Column("score", pa.float64(), "P(fake) by a detector from outside, 0 to 1"),
+)
+"""What a detector that is known by its scores alone has in place of a checkpoint."""
 
 VALIDATIONS = (
     Column("epoch", pa.int64(), "from 1; the last row is the detector as it was handed back"),

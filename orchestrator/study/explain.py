@@ -11,7 +11,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from orchestrator.study.checks import SLUG
-from orchestrator.study.model import Choice, Study
+from orchestrator.study.choice import Choice
+from orchestrator.study.model import Study
 from orchestrator.study.source import KeyPath, Source
 from trainables.composing import Part
 from trainables.errors import InputError, nearest

@@ -9,7 +9,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from orchestrator.study.explain import explain
-from orchestrator.study.model import LayoutChoice, Study, Tracking, Trials
+from orchestrator.study.model import Study, Tracking, Trials
+from orchestrator.study.rooms import LayoutChoice
 from orchestrator.study.source import read
 from trainables.errors import InputError
 

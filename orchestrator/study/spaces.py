@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 
 import search_spaces
+from orchestrator.study.inputs import input_files
 from orchestrator.study.tuning import Interval, Tuning
 from search_spaces import Trial
 from trainables.contract import EVERY_KEY, Config
@@ -21,6 +22,9 @@ from trainables.registry import ADAPTATIONS, DETECTORS, Entry
 
 IDENTITY = "identity"
 """Trait of a method that does nothing, with whatever parameters."""
+OUTSIDE = "outside"
+"""Trait of a detector that is known by its scores alone."""
+_ALIKE = "all trials read the same images and files, and are made of the same detectors"
 
 
 def described(kind: str, config: Config, tuning: Tuning) -> dict[str, Any]:
@@ -50,10 +54,15 @@ def suggestion(kind: str, base: Mapping[str, Any], space: Mapping[str, Any], tri
 
     Raises:
         ValidationError: the member does not take these values together.
+        InputError: with them it would read what the plan does not give it.
     """
     values = {name: _suggested(trial, name, space[name]) for name in sorted(space)}
     # The names of files' contents pass as they are: a Config does not look for the file.
-    return _entry(kind).config.model_validate(with_values(base, values)).model_dump(mode="json")
+    member = _entry(kind).config
+    found = member.model_validate(with_values(base, values))
+    if _laid_out(found) != _laid_out(member.model_validate(base)):
+        raise InputError(_ALIKE, value=values)
+    return found.model_dump(mode="json")
 
 
 def with_values(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,7 +81,7 @@ def check_space(kind: str, config: Config, tuning: Tuning) -> None:
         InputError: there is nothing to tune, no space, no such parameter, or the member does not take one of the
             values; ``where`` is a key of the tuning, if it is one.
     """
-    if IDENTITY in _entry(kind).traits or not type(config).model_fields:
+    if {IDENTITY, OUTSIDE} & _entry(kind).traits or not type(config).model_fields:
         raise InputError("this member has nothing to tune", value=kind, fix="delete `tuning:`, or write `none`")
     if tuning.space is None and kind not in search_spaces.names():
         fix = "add `space:` to its `tuning`, such as {recipe.learning_rate: {low: 1e-4, high: 1e-2, log: true}}"
@@ -150,10 +159,15 @@ def _is_whole(config: Config, name: str, low: float, high: float) -> bool:
 def _refusal(config: Config, name: str, value: Any) -> str | None:
     """Why the Config does not take this value, everything else being as it is; None where it does."""
     try:
-        type(config).model_validate(with_values(config.model_dump(mode="json"), {name: value}))
+        found = type(config).model_validate(with_values(config.model_dump(mode="json"), {name: value}))
     except ValidationError as error:
         return error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
-    return None
+    return None if _laid_out(found) == _laid_out(config) else _ALIKE
+
+
+def _laid_out(config: Config) -> tuple[Any, ...]:
+    """What of a member is part of the plan beside its parameters: there it is the same for all trials."""
+    return config.specialists, config.reads_few, dict(input_files(config))
 
 
 def _suggested(trial: Trial, name: str, each: Mapping[str, Any]) -> Any:

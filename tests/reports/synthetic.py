@@ -15,7 +15,7 @@ from orchestrator.plan.cells import Cell, CellId, Digest, Reading, Stage, Tags
 from orchestrator.store.artifacts import Artifacts
 from orchestrator.store.records import Failure, Record, Status
 from orchestrator.store.tables import ATTACKS, ROWS_FILE, SCORES_FILE, write_rows, write_scores
-from orchestrator.study.model import CorruptionChoice
+from orchestrator.study.rooms import CorruptionChoice
 from orchestrator.study.sweep import expanded
 
 GENERATORS = ("tconv", "nearest", "bilinear", "latent8")

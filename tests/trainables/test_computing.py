@@ -16,9 +16,10 @@ from trainables.context import LocalContext
 from trainables.contract import Images, Precision
 from trainables.data.preprocess import Preprocess
 from trainables.detector import Detector, as_input
-from trainables.fit import Fitted, Saving, fit
+from trainables.fit import Fitted, fit
 from trainables.metrics import detection_metrics
 from trainables.objective import SUPERVISED
+from trainables.saving import Saving
 from trainables.score import score
 
 RECIPE = QUICK.model_copy(update={"epochs": 3})

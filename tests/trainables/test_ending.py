@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from tests.trainables.toy import context, toy_detector
 from trainables.context import LocalContext
 from trainables.contract import Images
-from trainables.fit import Fitted, Saving, fit
+from trainables.fit import Fitted, fit
 from trainables.objective import SUPERVISED
 from trainables.recipe import Recipe
+from trainables.saving import Saving
 
 TIMES = {"seconds", "images_per_second"}
 PLATEAU = {"schedule": "plateau", "patience": 1, "floor": 1e-5, "optimiser": "adam", "betas": [0.8, 0.9]}

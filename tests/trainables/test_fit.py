@@ -18,12 +18,14 @@ from trainables.context import LocalContext
 from trainables.contract import Images, Pixels
 from trainables.detector import Detector, as_input
 from trainables.errors import InputError
-from trainables.fit import DivergedError, Saving, fit, train
+from trainables.fit import fit, train
 from trainables.metrics import detection_metrics
 from trainables.objective import SUPERVISED, Objective, Step
 from trainables.recipe import Recipe
+from trainables.saving import Saving
 from trainables.score import score
 from trainables.seeding import seeded
+from trainables.stepping import DivergedError
 
 TIMES = {"seconds", "images_per_second"}
 
@@ -119,7 +121,7 @@ def test_a_killed_fit_goes_on_to_the_same_last_bit(
 
 def test_saving_costs_a_tenth_of_the_time_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
-    monkeypatch.setattr("trainables.fit.time.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("trainables.saving.time.perf_counter", lambda: clock[0])
     saved: list[float] = []
 
     def save() -> None:

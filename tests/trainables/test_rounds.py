@@ -16,8 +16,8 @@ from trainables.adaptation import auxselftrain, idann, pseudo_label
 from trainables.context import LocalContext
 from trainables.contract import AdaptationData, Config, Context, Outcome
 from trainables.detector import Detector
-from trainables.fit import Saving
 from trainables.rounds import Carried, in_rounds
+from trainables.saving import Saving
 
 TIMES = {"seconds", "images_per_second"}
 

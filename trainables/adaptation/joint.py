@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trainables.continual import Continual, learn, learnt_before, together
+from trainables.continual import Continual, learn, learnt_before
 from trainables.contract import AdaptationData, Context, Outcome
+from trainables.data.stack import together
 
 if TYPE_CHECKING:
     from trainables.detector import Detector

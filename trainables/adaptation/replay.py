@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import NonNegativeInt, PositiveFloat
 
-from trainables.continual import Continual, learn, learnt_before, reservoir, together
+from trainables.continual import Continual, learn, learnt_before, reservoir
 from trainables.contract import AdaptationData, Context, Images, Outcome
+from trainables.data.stack import together
 
 if TYPE_CHECKING:
     from trainables.detector import Detector

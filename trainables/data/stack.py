@@ -1,4 +1,4 @@
-"""Pixels of several image sets one after the other, read from their memory maps when they are asked for."""
+"""Several image sets one after the other, their pixels read from the memory maps when they are asked for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.contract import Pixels
+from trainables.contract import Images, Pixels
 
 
 class Stack:
@@ -51,6 +51,24 @@ class Stack:
         # A memory map would travel as its contents.
         parts = [Path(p.filename) if isinstance(p, np.memmap) and p.filename else p for p in self.parts]
         return (_rebuild, (parts, self._order))
+
+
+def together(sets: Sequence[Images], order: NDArray[np.int64] | None = None) -> Images:
+    """The images of all sets one after the other, of which no pixel is copied.
+
+    Args:
+        order: positions in that row, some perhaps several times; each once if not given.
+    """
+    if order is None:
+        order = np.arange(sum(len(images) for images in sets))
+    ids = [name for images in sets for name in images.ids]
+    generators = [name for images in sets for name in images.generators]
+    return Images(
+        pixels=Stack([images.pixels for images in sets], order),
+        labels=np.concatenate([images.labels for images in sets])[order],
+        ids=[ids[i] for i in order],
+        generators=[generators[i] for i in order],
+    )
 
 
 def _rebuild(parts: Sequence[Path | Pixels], order: NDArray[np.int64] | None) -> Stack:

@@ -71,8 +71,8 @@ def solve(config: Config, detector: Detector, source: Images, source_val: Images
     """
     from trainables.embedding import Embedding
     from trainables.fit import Fitted
+    from trainables.held_out import figures
     from trainables.score import infer, log_odds
-    from trainables.solving import figures
 
     fakes = source.pixels[_fakes(config, source, context.seed)]
     real = source_val.labels == REAL

@@ -48,7 +48,7 @@ def build(config: Config, classes: int) -> Detector:
     )
 
 
-def prepare(config: Config, detector: Detector, source: Images, context: Context) -> None:  # noqa: ARG001
+def prepare(config: Config, detector: Detector, source: Images, context: Context) -> None:
     """Learn each frequency's mean and deviation on the images it is to be trained on; they are fixed from then on.
 
     From then on the detector takes images of their size alone.

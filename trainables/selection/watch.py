@@ -89,11 +89,12 @@ class Watcher:
         odds: dict[str, NDArray[np.float32]] = {}
         features: dict[str, NDArray[np.float16]] = {}
         for name, sample in self._samples.items():
-            if name in (SOURCE, TARGET):
-                seen = predict(detector, sample.pixels, context)
+            seen = predict(detector, sample.pixels, context) if name in (SOURCE, TARGET) else None
+            if seen is not None:
                 features[name] = narrowed(_of_images(seen.features, sample.views))
+            if seen is not None and detector.views == 1:
                 found = seen.log_odds
-            else:
+            else:  # its answer is the mean over views, of which the features are those of one
                 found = context.gather(log_odds(detector, part_of(sample.pixels, context), context.device))
             odds[name] = seen_whole(found.astype(np.float64), sample.views, sample.top).astype(np.float32)
         self.trace = self.trace.grown(odds, features)

@@ -10,7 +10,7 @@ from orchestrator.plan.cells import CellId, Stage
 from orchestrator.plan.expand import expand
 from orchestrator.run.context import local_contexts
 from orchestrator.run.place import Place
-from orchestrator.study.model import Resources
+from orchestrator.study.resources import Resources
 from orchestrator.study.spaces import described
 from orchestrator.study.tuning import Tuning
 from tests.trainables.test_recipe import OTHERWISE

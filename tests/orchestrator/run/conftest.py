@@ -11,7 +11,7 @@ from orchestrator.plan.graph import Plan
 from orchestrator.run.driver import Run
 from orchestrator.run.place import Place
 from orchestrator.store.ledger import Ledger
-from orchestrator.study.model import StageResources
+from orchestrator.study.resources import StageResources
 from tests.orchestrator.run.made_up import grid, succeed
 from trainables.data.preprocess import Preprocess
 

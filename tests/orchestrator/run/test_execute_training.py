@@ -24,7 +24,8 @@ from orchestrator.run.serial import run_serially
 from orchestrator.store.ledger import Ledger
 from orchestrator.store.records import Record, Status
 from orchestrator.store.tables import SCORES_FILE, read_scores
-from orchestrator.study.model import StageResources, Study
+from orchestrator.study.model import Study
+from orchestrator.study.resources import StageResources
 from tests.conftest import SMALL
 from trainables.checkpoint import WEIGHTS, load_detector
 from trainables.contract import Split
@@ -69,7 +70,7 @@ def grouped(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     return run(
         tmp_path_factory.mktemp("grouped"),
         small_data,
-        detectors=[{"kind": "residual_cnn", "width": 4, "recipe": QUICK}, "dct"],
+        detectors=[{"kind": "residual_cnn", "width": 4, "recipe": QUICK}, "frozen"],
         train_generators=["tconv", BOTH],
         test_generators=["tconv", "nearest"],
         adaptations=[{"kind": "coral", "recipe": QUICK}],
@@ -113,12 +114,12 @@ def test_an_adaptation_of_a_group_has_its_source_images(grouped: Ran) -> None:
 def test_every_detector_of_a_group_is_scored_on_every_test_generator(grouped: Ran) -> None:
     tags = [cell.tags for cell in grouped.plan if cell.stage is Stage.SCORE and cell.tags.source == "both"]
     methods = ("source_only", "coral")
-    expected = {(d, a, t) for d in ("residual_cnn", "dct") for a in methods for t in ("tconv", "nearest")}
+    expected = {(d, a, t) for d in ("residual_cnn", "frozen") for a in methods for t in ("tconv", "nearest")}
     assert {(each.detector, each.adaptation, each.test) for each in tags} == expected
 
 
 def test_a_solved_detector_is_solved_and_its_features_are_kept_for_others(grouped: Ran) -> None:
-    cell = grouped.cell(Stage.TRAIN, detector="dct", source="tconv")
+    cell = grouped.cell(Stage.TRAIN, detector="frozen", source="tconv")
     record = grouped.records[cell.id]
     assert [row["epoch"] for row in record.curves] == [1.0]
     assert {"source_val_accuracy", "source_val_auroc", "source_val_loss"} <= record.metrics.keys()

@@ -10,7 +10,7 @@ import pytest
 from orchestrator.run.on_ray import run_on_ray
 from orchestrator.run.session import connected
 from orchestrator.store.ledger import Ledger
-from orchestrator.study.model import StageResources
+from orchestrator.study.resources import StageResources
 from tests.orchestrator.run.made_up import Told, die_once_at, executed, fail_at, grid
 from trainables.errors import InputError
 
@@ -84,7 +84,7 @@ def test_an_address_without_a_cluster_is_told(address):
     # In a process of its own: this one may be connected already.
     code = (
         "from orchestrator.run.session import connected\n"
-        "from orchestrator.study.model import StageResources\n"
+        "from orchestrator.study.resources import StageResources\n"
         f"with connected({address!r}, StageResources()): pass\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)

@@ -4,7 +4,7 @@ from orchestrator.plan.cells import Cell, Stage, Tags
 from orchestrator.plan.graph import plan_of
 from orchestrator.plan.jobs import jobs
 from orchestrator.run.queue import JobQueue, Lane
-from orchestrator.study.model import StageResources
+from orchestrator.study.resources import StageResources
 
 ONE_DEVICE = StageResources()
 

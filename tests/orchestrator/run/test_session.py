@@ -8,7 +8,7 @@ import pytest
 import ray
 
 from orchestrator.run.session import GROWTH, Cluster
-from orchestrator.study.model import Resources
+from orchestrator.study.resources import Resources
 
 SMALL = {"CPU": 2.0}
 

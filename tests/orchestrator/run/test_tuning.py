@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import subprocess
 import sys
 import traceback
@@ -15,6 +16,7 @@ from orchestrator.plan.cells import Stage
 from orchestrator.plan.graph import plan_of
 from orchestrator.plan.tuned import with_parameters
 from orchestrator.run.driver import Run
+from orchestrator.run.queue import Lane
 from orchestrator.run.serial import run_serially
 from orchestrator.run.tally import Tally
 from orchestrator.store.ledger import Ledger
@@ -293,6 +295,20 @@ def test_a_driver_that_is_killed_in_the_middle_loses_no_trial(tmp_path):
     assert run.summary().exit_code == 0
     assert the_tuning(tmp_path).metrics["complete"] == 6
     assert len(rates(run, the_tuning(tmp_path).cell)) == len(executed(tmp_path, "train")) == 6
+
+
+def test_a_driver_that_is_killed_when_all_trials_are_told_leaves_a_tuning_that_ends_at_once(tmp_path):
+    plan = tuned_detector()
+    run = finished(run_of(tmp_path, plan))
+    (run.place.artifacts.folder(the_tuning(tmp_path).cell) / "record.json").unlink()
+    trials = [record for record in Ledger(tmp_path).records().values() if record.stage == Stage.TRAIN]
+    shutil.rmtree(tmp_path / "ledger")
+    Ledger(tmp_path).commit(*trials)
+    again = run_of(tmp_path, plan)
+    assert again.ready(Lane.INLINE)  # asked first, as the executor on Ray does: what was chosen is to be scored
+    assert finished(again).plan.hash == run.plan.hash
+    assert again.summary().exit_code == 0
+    assert len(executed(tmp_path, "train")) == len(trials) == 6
 
 
 def test_asha_stops_what_is_behind_and_files_nothing_of_it(tmp_path):

@@ -19,7 +19,7 @@ from orchestrator.run.execute import ContextFactory, failure_of, record_of
 from orchestrator.run.place import Place
 from orchestrator.store.ledger import Ledger
 from orchestrator.store.records import Record, Status
-from orchestrator.study.model import StageResources
+from orchestrator.study.resources import StageResources
 from orchestrator.study.spaces import described
 from orchestrator.study.tuning import Tuning
 from trainables.data.preprocess import Preprocess

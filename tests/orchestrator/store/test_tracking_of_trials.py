@@ -15,11 +15,12 @@ from orchestrator.plan.cells import Cell, Digest, Stage, Tags
 from orchestrator.plan.graph import plan_of
 from orchestrator.plan.tuned import awaiting, resolved, tuning_of, with_parameters
 from orchestrator.store.artifacts import Artifacts
+from orchestrator.store.cell_runs import CellRuns
 from orchestrator.store.mirror import Mirror
 from orchestrator.store.records import Record, Status
 from orchestrator.store.tables import TRIALS, TRIALS_FILE, write_rows
 from orchestrator.store.target import Target
-from orchestrator.store.tracking import CellRuns
+from orchestrator.store.trial_runs import TrialRuns
 from tests.orchestrator.store.runs import Runs
 
 RATES = (0.001, 0.01, 0.1)
@@ -153,9 +154,9 @@ def test_mirroring_again_makes_nothing_twice(target: Target) -> None:
 def test_a_mirror_that_dies_between_two_trials_goes_on_from_there(
     target: Target, monkeypatch: pytest.MonkeyPatch, told: int
 ) -> None:
-    create, left = CellRuns._create_trial, ["a trial"] * told
+    create, left = TrialRuns._create, ["a trial"] * told
 
-    def dies(runs: CellRuns, *trial: Any) -> None:
+    def dies(runs: TrialRuns, *trial: Any) -> None:
         if not left:
             raise SystemExit
         left.pop()
@@ -163,7 +164,7 @@ def test_a_mirror_that_dies_between_two_trials_goes_on_from_there(
 
     record = tuned(target.storage)
     with monkeypatch.context() as patched:
-        patched.setattr(CellRuns, "_create_trial", dies)
+        patched.setattr(TrialRuns, "_create", dies)
         with pytest.raises(SystemExit):
             CellRuns(target).put(record)
     half = Runs(target)

@@ -6,7 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from orchestrator.study.load import dump_study
-from orchestrator.study.model import DetectorChoice, Study
+from orchestrator.study.model import Study
+from orchestrator.study.rooms import DetectorChoice
 
 
 def _study(*detectors):

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.study.load import dump_study, load_study
-from orchestrator.study.model import AdaptationChoice
+from orchestrator.study.rooms import AdaptationChoice
 from trainables.registry import ADAPTATIONS
 
 HEAD = "name: x\ndata: {root: images}\ndetectors: [residual_cnn]\ntrain_generators: all\nadaptations:\n"

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.study.load import dump_study, load_study
-from orchestrator.study.model import AdaptationChoice, DetectorChoice, Study
+from orchestrator.study.model import Study
+from orchestrator.study.rooms import AdaptationChoice, DetectorChoice
 from trainables.recipe import Recipe
 
 

@@ -8,8 +8,8 @@ import pytest
 import search_spaces
 from orchestrator.plan.cells import canonical
 from orchestrator.study.load import load_study
-from orchestrator.study.model import AdaptationChoice, DetectorChoice
-from orchestrator.study.spaces import described, suggestion, with_values
+from orchestrator.study.rooms import AdaptationChoice, DetectorChoice
+from orchestrator.study.spaces import check_space, described, suggestion, with_values
 from orchestrator.study.tuning import Tuning
 from trainables.errors import InputError
 from trainables.registry import ADAPTATIONS, DETECTORS
@@ -153,3 +153,25 @@ def test_the_same_member_tuned_and_as_it_is_go_together(write):
     tuned = {"kind": "dann", "name": "dann_tuned", "tuning": {"trials": 3}}
     study = load_study(write(adaptations=["dann", tuned]))
     assert [study.tuning_of(choice) is not None for choice in study.adaptations] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("kind", "space"),
+    [
+        ("dfx", {"specialist.learning_rate": {"low": 1e-5, "high": 1e-3}}),
+        ("dfx", {"ratio": {"low": 0.01, "high": 0.5}}),
+        ("backbone", {"weights": {"choices": ["/weights.pth"]}}),
+    ],
+)
+def test_what_the_plan_is_made_from_is_no_trials_to_choose(kind, space):
+    with pytest.raises(InputError, match=f"{kind} does not take this value") as caught:
+        check_space(kind, MEMBERS[kind].config(), Tuning.model_validate({"space": space}))
+    assert "all trials read the same" in str(caught.value)
+
+
+def test_a_trial_is_not_given_labels_that_the_plan_does_not_give_it():
+    space = space_of("recalibrate", {"how": {"choices": ["prior", "platt"]}, "labels": {"choices": ["few"]}})
+    base = MEMBERS["recalibrate"].config().model_dump(mode="json")
+    assert suggestion("recalibrate", base, space, fixed(how="prior", labels="few"))["labels"] == "few"
+    with pytest.raises(InputError, match="all trials read the same"):
+        suggestion("recalibrate", base, space, fixed(how="platt", labels="few"))

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from orchestrator.study.load import dump_study, load_study
-from orchestrator.study.model import CorruptionChoice, Study
+from orchestrator.study.model import Study
+from orchestrator.study.rooms import CorruptionChoice
 from orchestrator.study.sweep import expanded
 from trainables.registry import CORRUPTIONS
 

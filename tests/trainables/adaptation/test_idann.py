@@ -22,9 +22,9 @@ from trainables.context import LocalContext
 from trainables.contract import AdaptationData
 from trainables.detector import Detector
 from trainables.errors import InputError
-from trainables.fit import Saving
 from trainables.pseudo import predict
 from trainables.recipe import Recipe
+from trainables.saving import Saving
 
 ONE = Recipe(epochs=1, batch=32, learning_rate=1e-3)
 

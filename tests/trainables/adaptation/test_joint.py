@@ -12,8 +12,8 @@ import numpy as np
 from tests.trainables.adaptation.sequences import same, third_step
 from tests.trainables.toy import QUICK, context, toy_images
 from trainables.adaptation import joint, naive
-from trainables.continual import together
 from trainables.contract import AdaptationData
+from trainables.data.stack import together
 from trainables.detector import Detector
 from trainables.recipe import Recipe
 from trainables.score import log_odds

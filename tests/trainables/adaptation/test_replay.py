@@ -14,8 +14,9 @@ from tests.trainables.adaptation.sequences import same, third_step
 from tests.trainables.toy import QUICK, context, toy_images
 from trainables.adaptation import replay
 from trainables.adaptation.naive import Config as Naive
-from trainables.continual import learn, reservoir, together
+from trainables.continual import learn, reservoir
 from trainables.contract import AdaptationData, Images
+from trainables.data.stack import together
 from trainables.detector import Detector
 
 EARLIER = [toy_images(40, seed=20 + period, period=period) for period in (2, 8, 16)]

@@ -21,7 +21,7 @@ from trainables.context import LocalContext
 from trainables.contract import AdaptationData, Images
 from trainables.detector import Detector
 from trainables.errors import LabelLeakError
-from trainables.fit import Saving
+from trainables.saving import Saving
 from trainables.score import labels_by_image, log_odds, score
 from trainables.seeding import generator
 from trainables.selection.rule import best
@@ -95,6 +95,18 @@ def test_an_image_of_several_squares_is_judged_whole(trained: Detector, tmp_path
         features = trained.eval().features(torch.from_numpy(squares.pixels).permute(0, 3, 1, 2).float() / 255)
     whole = features.numpy().reshape(8, 3, -1).mean(axis=1)[[4, 3, 6, 1]]
     assert watching.trace.features[TARGET][0].astype(float) == pytest.approx(whole, rel=2e-3, abs=2e-3)
+
+
+def test_a_detector_that_looks_at_several_views_is_asked_about_all_of_them(
+    trained: Detector, data: AdaptationData, tmp_path: Path
+) -> None:
+    trained.views = 8
+    watching = watcher(data)
+    watching.look(trained, LocalContext(folder=tmp_path))
+    sets = {SOURCE: data.source_val, TARGET: data.target, TEST: TESTED}
+    for name, images in sets.items():
+        expected = log_odds(trained, images.pixels[np.argsort(images.ids)])
+        assert watching.trace.log_odds[name][0] == pytest.approx(expected, abs=1e-5), name
 
 
 def test_looking_changes_neither_the_detector_nor_a_random_stream(
