@@ -31,9 +31,11 @@ SPACES: dict[str, dict[str, Any]] = {
         "recipe.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},
     },
 }
-BASE = {
-    **{"weight": 1.0, "gamma": 5.0, "hidden": 256, "pseudo_labels": "predicted"},
-    "recipe": {"epochs": 4, "learning_rate": 0.001},
+RECIPE = {"epochs": 4, "learning_rate": 0.001}
+BASES: dict[str, dict[str, Any]] = {
+    "residual_cnn": {"recipe": RECIPE},
+    "dann": {"weight": 1.0, "gamma": 5.0, "hidden": 256, "recipe": RECIPE},
+    "fgda": {"pseudo_labels": "predicted", "recipe": RECIPE},
 }
 
 
@@ -47,7 +49,7 @@ def add_tunings(
 def _cell(method: str, source: str, target: str, trials: int, scheduler: str) -> Cell:
     stage = Stage.TRAIN if source == target else Stage.ADAPT
     adaptation = "source_only" if source == target else method
-    own = {"detector" if source == target else "adaptation": BASE, "watched": {"test": "t" * 20}}
+    own = {"detector" if source == target else "adaptation": BASES[method], "watched": {"test": "t" * 20}}
     ordinary = Cell(
         stage=stage,
         method=method,
@@ -72,12 +74,12 @@ def _add(store: Store, cell: Cell) -> Cell:
     importances = {f"importance/{name}": float(w) for name, w in zip(names, weights, strict=True)}
     metrics = {"best": won["value"], "trial": won["number"], **counts, **importances}
     write_rows(store.artifacts.folder(cell.id) / TRIALS_FILE, rows, TRIALS)
-    return store.add(cell, metrics=metrics, chosen=dict(BASE), files=(TRIALS_FILE,), seconds=24.0)
+    return store.add(cell, metrics=metrics, chosen=BASES[cell.method], files=(TRIALS_FILE,), seconds=24.0)
 
 
 def _row(cell: Cell, number: int, rng: np.random.Generator) -> dict[str, Any]:
     tuning: Any = cell.params["tuning"]
-    tried = {name: _drawn(name, space, rng, number) for name, space in tuning["space"].items()}
+    tried = {name: _drawn(cell.method, name, space, rng, number) for name, space in tuning["space"].items()}
     stopped = tuning["scheduler"] == "asha" and number % 3 == 2
     state = "failed" if number == tuning["trials"] - 2 else "stopped" if stopped else "complete"
     rate = tried["recipe.learning_rate"]
@@ -89,16 +91,15 @@ def _row(cell: Cell, number: int, rng: np.random.Generator) -> dict[str, Any]:
         "epochs": 4,
         "seconds": 2.0,
         "started": 1.77e9 + number,
-        "cell": with_parameters(cell, {**BASE, "trial": number}).id,
+        "cell": with_parameters(cell, {**BASES[cell.method], "recipe": {**RECIPE, "weight_decay": number / 100}}).id,
         "reason": "loss is nan" if state == "failed" else "",
         **{f"parameter/{name}": json.dumps(each) for name, each in tried.items()},
     }
 
 
-def _drawn(name: str, space: dict[str, Any], rng: np.random.Generator, number: int) -> Any:
+def _drawn(method: str, name: str, space: dict[str, Any], rng: np.random.Generator, number: int) -> Any:
     if number == 0:
-        recipe: Any = BASE["recipe"]
-        return recipe[name.removeprefix("recipe.")] if "." in name else BASE[name]
+        return RECIPE[name.removeprefix("recipe.")] if "." in name else BASES[method][name]
     if "choices" in space:
         return space["choices"][int(rng.integers(len(space["choices"])))]
     if space["log"]:
