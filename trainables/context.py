@@ -85,10 +85,15 @@ class LocalContext:
         save_state(self.folder / STATE, {"state": state, "watched": watched})
 
     def load_state(self) -> Any | None:
-        """The state last saved in the folder, if any; the watcher goes on from there, too."""
+        """The state last saved in the folder, if any; the watcher goes on from there, too.
+
+        One in another form, which an earlier version left, is passed over: the stage starts from nothing.
+        """
         from trainables.checkpoint import load_state
 
-        kept = load_state(self.folder / STATE) or {"state": None, "watched": None}
+        kept = load_state(self.folder / STATE)
+        if not isinstance(kept, dict) or set(kept) != {"state", "watched"}:
+            return None
         if self.watcher is not None:
             self.watcher.restore(kept["watched"])
         return kept["state"]

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from tests.trainables.toy import toy_detector
 from trainables.checkpoint import CARD, WEIGHTS, load_detector, load_state, save_detector, save_state
-from trainables.context import LocalContext
+from trainables.context import STATE, LocalContext
 from trainables.contract import Images
 from trainables.data.preprocess import Preprocess
 from trainables.detector import Detector
@@ -134,3 +134,8 @@ def test_saved_weights_are_plain_safetensors(tmp_path: Path) -> None:
     detector = toy_detector()
     save_detector(tmp_path, detector, _card())
     assert set(load_file(tmp_path / WEIGHTS)) == set(detector.state_dict())
+
+
+def test_a_state_that_an_earlier_version_left_is_passed_over(tmp_path: Path) -> None:
+    save_state(tmp_path / STATE, {"model": {}, "curves": []})
+    assert LocalContext(folder=tmp_path).load_state() is None
