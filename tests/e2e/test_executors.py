@@ -94,7 +94,7 @@ def test_a_worker_group_tells_its_epochs_goes_on_from_the_last_and_files_a_failu
 
     def state() -> list[Any]:
         """The saved state of the cell in training."""
-        return [load_state(path) for path in (tmp_path / "results" / "cells").rglob(STATE)]
+        return [load_state(path)["state"] for path in (tmp_path / "results" / "cells").rglob(STATE)]
 
     with orchestrator("run", file) as driver:
         until(epochs, driver)

@@ -67,12 +67,12 @@ def test_a_killed_worker_is_replaced_and_its_cell_goes_on_from_its_last_epoch(gr
     def saved() -> list[Path]:
         """The states of trainings that are a few epochs old."""
         states = (tmp_path / "results" / "cells").rglob(STATE)
-        return [path for path in states if len(load_state(path)["curves"]) >= 2]
+        return [path for path in states if len(load_state(path)["state"]["curves"]) >= 2]
 
     with orchestrator("run", file) as driver:
         until(saved, driver)
         kill([pid for pid in family(driver.pid) if title(pid).startswith("ray::ImplicitFunc")])
-        caught = {path.parent.name: load_state(path)["curves"] for path in saved()}
+        caught = {path.parent.name: load_state(path)["state"]["curves"] for path in saved()}
         code, printed, errors = finish(driver)
 
     assert code == 0
