@@ -15,7 +15,6 @@ from orchestrator.run.place import Place
 from orchestrator.store.ledger import Ledger
 from orchestrator.store.records import Record, Status
 from orchestrator.study.resources import StageResources
-from trainables.data.preprocess import Preprocess
 
 ADAPTED = 9
 
@@ -50,5 +49,5 @@ def _cell(stage: Stage, source: str, target: str, seed: int, *needs: Cell) -> Ce
 
 def run(root: Path, cells: int, *listeners: Listener) -> Run:
     """A run of such a plan in a storage of its own, not yet started."""
-    place = Place(storage=root, index=root / "none", cache=root / "cache", image=Preprocess())
+    place = Place(storage=root, index=root / "none", cache=root / "cache")
     return Run(plan(cells), place, Ledger(root), StageResources(), listeners=listeners, work=work)

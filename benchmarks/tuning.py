@@ -21,7 +21,6 @@ from orchestrator.study.resources import StageResources
 from orchestrator.study.rooms import DetectorChoice
 from orchestrator.study.spaces import described
 from orchestrator.study.tuning import Tuning
-from trainables.data.preprocess import Preprocess
 
 TUNINGS, TRIALS = 4, 50
 BAR = 0.1
@@ -58,7 +57,7 @@ def _cells(seed: int) -> tuple[Cell, Cell]:
 
 def run(root: Path) -> Run:
     """A run of such tunings in a storage of its own, not yet started."""
-    place = Place(storage=root, index=root / "none", cache=root / "cache", image=Preprocess())
+    place = Place(storage=root, index=root / "none", cache=root / "cache")
     plan = plan_of("noop", [cell for seed in range(TUNINGS) for cell in _cells(seed)])
     return Run(plan, place, Ledger(root), StageResources(), work=work)
 

@@ -54,7 +54,7 @@ def audit_folder(
 
 
 def audit_study(study: Path, out: Path | None = None, progress: Progress | None = None) -> Made:
-    """Audit a study's images as its detectors will see them: the same figures as its report will have.
+    """Audit a study's images as its ``preprocess`` makes them: the same figures as its report will have.
 
     Args:
         study: its file.

@@ -87,8 +87,9 @@ class Campaign:
             InputError: it cannot; the message says what to mend.
         """
         require_files(self.study)
-        facts = [f"study `{self.study.name}` is valid", *self._image_facts()]
+        facts = [f"study `{self.study.name}` is valid", *self._image_facts(), *self._preprocess_facts()]
         plan = self.plan()
+        self._require_buildable(plan)
         facts.append(f"cells: {len(plan)}: " + ", ".join(f"{n} {stage.value}" for stage, n in plan.stages().items()))
         done = sum(record.status is Status.DONE for record in self.records())
         facts.append(f"storage: {self.storage}, {done} of these cells are done")
@@ -107,6 +108,12 @@ class Campaign:
             yield f"  converted on reading: {converted}: {see}"
         if skipped := len(manifest.problems):
             yield f"  left out, or no usable image: {skipped}: {see}"
+
+    def _preprocess_facts(self) -> Iterator[str]:
+        """Which detectors see the images in ways of their own."""
+        for detector in self.study.detectors:
+            if (own := self.study.preprocess_of(detector)) != self.study.preprocess:
+                yield f"preprocess of {detector.name}: {own.model_dump_json(exclude_none=True)}"
 
     @cached_property
     def _found(self) -> Found | None:
@@ -166,6 +173,12 @@ class Campaign:
             raise InputError("no cell matches", where="--only", value=list(only), fix=f"cells look like {example}")
         return selected
 
+    def _require_buildable(self, plan: Plan) -> None:
+        from orchestrator.run.building import require_buildable
+
+        done = (record.cell for record in self.ledger().values() if record.status is Status.DONE)
+        require_buildable(self.study, pending(plan, done))
+
     @property
     def _plan(self) -> Plan:
         return expand(self.study, self.images.catalogue)
@@ -215,6 +228,7 @@ class Campaign:
         self.images.make(on_images)
         self.images.read_with(None if executor == "serial" else examine_where_it_pays(address), on_reading)
         plan = self.plan(only)  # first: a study that cannot be planned leaves no trace but the index of its images
+        self._require_buildable(plan)
         open_storage(self.storage)
         with DriverLock(self.storage, self.study.name) as lock:
             if lock.died:
@@ -272,13 +286,13 @@ class Campaign:
 
     def place(self) -> Place:
         """Where workers find the study's images and leave their cells."""
+        ways = len(set(map(self.study.preprocess_of, self.study.detectors)))
         return Place(
             storage=self.storage,
             # The run's own: another command may bring the shared index up to date while cells of this plan run.
             index=self.folder / "index.parquet",
             cache=self.study.cache.folder or self.storage / "cache",
-            budget=self.study.cache.gigabytes * 1e9,
-            image=self.study.preprocess,
+            budget=self.study.cache.gigabytes * 1e9 / ways,
             provenance=tuple(provenance().items()),
         )
 

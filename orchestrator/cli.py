@@ -264,7 +264,7 @@ def ui(study: StudyFile, port: Annotated[int, typer.Option(help="On this machine
 
 @data.command("make")
 def make(
-    preset: Annotated[str, typer.Argument(help="smoke, demo, ranking or private.")],
+    preset: Annotated[str, typer.Argument(help="smoke, demo, large, ranking or private.")],
     folder: Annotated[Path | None, typer.Argument(help="Absent or empty; data/PRESET if not given.")] = None,
 ) -> None:
     """Write the procedural benchmark as image files.
@@ -363,8 +363,9 @@ def audit_images(
 ) -> None:
     """What could mislead a detector: format, size, copies, labels.
 
-    Of a folder: its images as they are stored; the page is FOLDER.audit.html. Of a study: its images as its detectors
-    will see them; the page lies with the study's results. Tables are beside it as CSV. Findings are no errors.
+    Of a folder: its images as they are stored; the page is FOLDER.audit.html. Of a study: its images as its
+    `preprocess` makes them; the page lies with the study's results. Tables are beside it as CSV. Findings are no
+    errors.
 
     \b
     Examples:

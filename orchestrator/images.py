@@ -94,7 +94,7 @@ class StudyImages:
 
         study = self._study
         folders = [(self._index(folder), folder) for folder in study.data]
-        return assemble(folders, study.splits, overlap=study.overlap, preprocess=study.preprocess)
+        return assemble(folders, study.splits, overlap=study.overlap, preprocesses=study.preprocesses)
 
     @property
     def unusable(self) -> tuple[tuple[str, str], ...]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from textwrap import indent
 from typing import TYPE_CHECKING, Any, cast
 
 from orchestrator.plan.cells import CellId
@@ -17,6 +18,7 @@ from orchestrator.plan.cost import StageCost
 from orchestrator.plan.graph import Plan
 from orchestrator.run.tally import figure, reason, span
 from orchestrator.store.records import Record, Status
+from trainables.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -156,12 +158,20 @@ def _reached(cell: Running) -> str | int | None:
 
 def _troubles_text(troubles: Sequence[Record]) -> str:
     failed = [record for record in troubles if record.status is Status.FAILED]
-    lines = [f"  {record.name}\n    {reason(record)}" for record in failed[:MOST_LISTED]]
+    lines = [f"  {record.name}\n{indent(_why(record), '    ')}" for record in failed[:MOST_LISTED]]
     if len(failed) > MOST_LISTED:
         lines.append(f"  and {len(failed) - MOST_LISTED} more: --json has them all, with tracebacks")
     if blocked := len(troubles) - len(failed):
         lines.append(f"  {blocked} cells are blocked by these")
     return "\n".join(["failed", *lines])
+
+
+def _why(record: Record) -> str:
+    """Why a cell failed, in a line; what the user can mend with what was found and a fix."""
+    failure = record.failure
+    if failure is None or failure.kind != InputError.__name__:
+        return reason(record)
+    return f"{failure.kind}: {failure.message}"
 
 
 def status_values(report: StatusReport) -> dict[str, Any]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from reports.audit_words import Baseline
+from reports.audit_words import Baseline, mean_baseline
 from reports.colours import shade
-from reports.statistics import mean
 from reports.tables import MISSING, Figure, HeatCell, HeatTable, Table, interval, number, percent
 from trainables.auditing.audit import ClassFacts, Findings
 from trainables.auditing.trivial import CALLED
@@ -48,12 +47,11 @@ def below_matrix(table: HeatTable, baselines: Mapping[str, Baseline]) -> HeatTab
 
 def beside_summary(table: Table, baselines: Mapping[str, Baseline], tests: Sequence[str]) -> Table:
     """A detector's summary with the mean of the test generators' shortcut baselines as its last row."""
-    found = [baselines[name] for name in tests if name in baselines]
-    known = [each.estimate for each in found if each.estimate]
-    if not known:
+    over, known = mean_baseline(baselines, tests)
+    if over is None:
         return table
-    over, flagged = mean(known), any(each.shortcut.flagged for each in found)
-    count = Figure(f"{len(known)} of {len(tests)}", "test generators")
+    flagged = any(baselines[name].shortcut.flagged for name in tests if name in baselines)
+    count = Figure(f"{known} of {len(tests)}", "test generators")
     auroc = Figure(number(over.value), interval(over.low, over.high), flagged=flagged)
     figures = (count, Figure(MISSING), auroc, *[Figure(MISSING)] * (len(table.columns) - 4))
     return replace(table, rows=(*table.rows, (("shortcut baseline",), figures)))

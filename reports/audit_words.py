@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from reports.statistics import Estimate
+from reports.statistics import Estimate, mean
 from reports.tables import MISSING, interval, number, percent
 from trainables.auditing.audit import Findings
 from trainables.auditing.shortcut import FEWEST, LEADS, Lead, Shortcut
@@ -46,6 +46,30 @@ class Baseline:
     def leads(self) -> tuple[Lead, ...]:
         """The facts that tell most, if they tell anything."""
         return tuple(lead for lead in self.shortcut.leads[:LEADS] if lead.auroc >= TOLD)
+
+
+def mean_baseline(baselines: Mapping[str, Baseline], tests: Sequence[str]) -> tuple[Estimate | None, int]:
+    """The mean of the test generators' shortcut baselines, and how many of these are known."""
+    known = [estimate for _, estimate in _known(baselines, tests)]
+    return (mean(known) if known else None), len(known)
+
+
+def floor_words(baselines: Mapping[str, Baseline], tests: Sequence[str]) -> str:
+    """What a detector is to be better than; blank where it is not known."""
+    over, count = mean_baseline(baselines, tests)
+    if over is None:
+        return ""
+    value, name = max((estimate.value, name) for name, estimate in _known(baselines, tests))
+    of = f"the {count}" if count == len(tests) else f"{count} of {len(tests)}"
+    return (
+        f"What trivial facts of the files reach: AUROC {number(over.value)} [{interval(over.low, over.high)}], the mean"
+        f" over {of} test generators; most on {name}, {number(value)}."
+    )
+
+
+def _known(baselines: Mapping[str, Baseline], tests: Sequence[str]) -> list[tuple[str, Estimate]]:
+    found = ((name, baselines[name].estimate) for name in tests if name in baselines)
+    return [(name, estimate) for name, estimate in found if estimate is not None]
 
 
 def warnings(findings: Findings, flagged: Sequence[Baseline]) -> list[str]:
@@ -115,7 +139,7 @@ def _copies_words(findings: Findings) -> Iterator[str]:
 
 
 def _notes(findings: Findings, flagged: Sequence[Baseline]) -> Iterator[str]:
-    seen = "as the detectors see them" if findings.preprocessed else "as they are stored"
+    seen = "as the study's `preprocess` makes them" if findings.preprocessed else "as they are stored"
     yield f"{findings.images} usable images; shortcut baselines are of the images {seen}."
     if findings.dropped:
         names = ", ".join(CALLED.get(name, name) for name in findings.dropped)

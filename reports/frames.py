@@ -98,6 +98,12 @@ def curve_frame(results: Results) -> pd.DataFrame:
     return _frame(rows, CURVES)
 
 
+def images_per_second(records: Sequence[Record]) -> float:
+    """Images that passed through a model in a second of pure work; NaN where none did."""
+    images, seconds = sum(record.images for record in records), sum(record.seconds for record in records)
+    return images / seconds if images and seconds else float("nan")
+
+
 def interval_columns(name: str, found: Estimate | None) -> Row:
     """A figure and the ends of its interval as three columns; NaN for what is not known."""
     values = (found.value, found.low, found.high) if found else (float("nan"),) * 3
@@ -182,16 +188,15 @@ def _cost_row(
     records = [results.records[cell.id] for cell in cells if cell.id in results.records]
     ended = {status: sum(r.status is status for r in records) for status in Status}
     worked = [record for record in records if record.cell not in counted]
-    seconds, images = sum(r.seconds for r in worked), sum(r.images for r in worked)
     return {
         "stage": stage,
         "method": method,
         "cells": len(cells),
         **{status.value: count for status, count in ended.items()},
-        "seconds": seconds,
+        "seconds": sum(record.seconds for record in worked),
         "longest": max((r.seconds for r in records), default=0.0),
-        "images": images,
-        "images_per_second": images / seconds if seconds else float("nan"),
+        "images": sum(record.images for record in worked),
+        "images_per_second": images_per_second(worked),
     }
 
 

@@ -20,6 +20,7 @@ from reports.audit_tables import below_matrix, beside_summary
 from reports.comparison import ranking
 from reports.comparison_tables import comparison_table, pair_gain_table, recovery_table
 from reports.continual_tables import ContinualPart
+from reports.detectors_part import DetectorsPart
 from reports.pictures import Pictures, pictures
 from reports.results import Results, in_matrix
 from reports.selection import ORACLE
@@ -64,6 +65,7 @@ class Frames:
     audit: AuditPart
     tuning: TuningPart
     continual: ContinualPart
+    detectors: DetectorsPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,7 @@ def page(
         dates=_dates(results),
         provenance=_provenance(results),
         detectors=[_part(ours, frames, drawings[detector], detector) for detector, ours in results.alone.items()],
+        compared=frames.detectors,
         large=len(results.tests) > 6 or max(map(len, results.tests), default=0) > 9,
         audit=frames.audit,
         tuning=frames.tuning,

@@ -15,6 +15,7 @@ from reports.alarms import alarm_frame
 from reports.audit import audit_frames, audit_of
 from reports.comparison import comparison_frame, ranking, recovery_frame
 from reports.continual_tables import continual_part
+from reports.detectors_part import detectors_part
 from reports.drawing import standalone
 from reports.figures import (
     attack_figure,
@@ -107,6 +108,7 @@ def build_report(
         gains_csv=_write_table(out / "gains.csv", frames.gains),
         further=[
             _write_table(out / "summary.csv", frames.summary),
+            _write_table(out / "detectors.csv", frames.detectors.frame),
             _write_table(out / "comparison.csv", frames.comparison),
             _write_table(out / "recovery.csv", frames.recoveries),
             _write_table(out / "alarms.csv", frames.alarms),
@@ -124,6 +126,7 @@ def build_report(
         matrices=list(_write_matrices(results, out)),
         figures=[
             *_write_figures(results, drawings, out / "figures"),
+            *_write_svgs(frames.detectors.figures, out / "figures"),
             *_write_svgs(frames.tuning.figures, out / "figures"),
             *_write_svgs(frames.continual.figures, out / "figures"),
         ],
@@ -138,13 +141,14 @@ def _frames(results: Results) -> Frames:
     attacks, means = attack_frames(results)
     gains = gains_frame(results)
     curves = curves_of(results)
+    summary, audit = summary_frame(results), audit_of(results)
     return Frames(
         grid=grid_frame(results),
         gains=gains,
         comparison=comparison_frame(results, gains),
         recoveries=recovery_frame(results),
         alarms=alarm_frame(results, gains),
-        summary=summary_frame(results),
+        summary=summary,
         drops=drop_frame(results, curves),
         severities=severity_frame(results, curves),
         attacks=attacks,
@@ -153,9 +157,10 @@ def _frames(results: Results) -> Frames:
         failures=failure_frame(results),
         curves=curve_frame(results),
         validation=validation_of(results),
-        audit=audit_of(results),
+        audit=audit,
         tuning=tuning_part(results),
         continual=continual_part(results),
+        detectors=detectors_part(results, summary, audit.baselines),
     )
 
 

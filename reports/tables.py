@@ -95,6 +95,17 @@ def interval(low: float, high: float, places: int = 2, *, sign: bool = False) ->
     return f"{signed(low)} to {signed(high)}" if sign else f"{number(low, places)} to {number(high, places)}"
 
 
+def with_interval(row: Row, name: str) -> Figure:
+    """A figure of a row of a frame."""
+    value, low, high = (row[name + end] for end in INTERVAL)
+    return Figure(number(value), interval(low, high))
+
+
+def arrow(source: object, target: object) -> str:
+    """A pair of generators; empty where there is none."""
+    return f"{source} → {target}" if isinstance(source, str) else ""
+
+
 def rows_of(frame: pd.DataFrame) -> list[Row]:
     """The rows of a frame, by column."""
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
@@ -122,8 +133,8 @@ def summary_table(summary: pd.DataFrame, detector: str) -> Table:
             (row["adaptation"],),
             (
                 Figure(f"{row['pairs']} of {row['pairs_planned']}"),
-                *(_figure(row, name) for name in ("accuracy", "auroc", "fake_to_real", "real_to_fake")),
-                Figure(number(row["worst"]), _arrow(row["worst_source"], row["worst_target"])),
+                *(with_interval(row, name) for name in ("accuracy", "auroc", "fake_to_real", "real_to_fake")),
+                Figure(number(row["worst"]), arrow(row["worst_source"], row["worst_target"])),
                 Figure(number(row["on_source"])),
             ),
         )
@@ -138,9 +149,9 @@ def corruption_table(summary: pd.DataFrame, detector: str, variants: Sequence[st
     rows = []
     for adaptation, part in ours.groupby("adaptation", sort=False):
         by_variant = {row["variant"]: row for row in rows_of(part)}
-        figures = [_figure(by_variant[""], "accuracy")]
+        figures = [with_interval(by_variant[""], "accuracy")]
         for variant in variants:
-            figures += [_figure(by_variant[variant], "accuracy"), _drop(by_variant[variant])]
+            figures += [with_interval(by_variant[variant], "accuracy"), _drop(by_variant[variant])]
         rows.append(((str(adaptation),), tuple(figures)))
     names = [name for variant in variants for name in (variant, "change")]
     return Table(("method", "clean", *names), tuple(rows))
@@ -154,7 +165,7 @@ def attack_table(means: pd.DataFrame, detector: str) -> Table:
             (row["attack"], row["adaptation"], f"{row['epsilon']:g}"),
             (
                 Figure(str(row["models"])),
-                *(_figure(row, n) for n in ("robust_accuracy", "fake_to_real", "real_to_fake")),
+                *(with_interval(row, n) for n in ("robust_accuracy", "fake_to_real", "real_to_fake")),
             ),
         )
         for row in rows_of(ours)
@@ -231,15 +242,6 @@ def _average(results: Results, detector: str, adaptation: str, pairs: Sequence[t
     return number(found.value) + (f" [{ends}]" if ends else "") + part
 
 
-def _figure(row: Row, name: str) -> Figure:
-    value, low, high = (row[name + end] for end in INTERVAL)
-    return Figure(number(value), interval(low, high))
-
-
 def _drop(row: Row) -> Figure:
     value, low, high = (row["drop" + end] for end in INTERVAL)
     return Figure(signed(-value), interval(-high, -low, sign=True), clear=low > 0 or high < 0)
-
-
-def _arrow(source: object, target: object) -> str:
-    return f"{source} → {target}" if isinstance(source, str) else ""

@@ -41,6 +41,23 @@ def further_training(trial: Trial) -> dict[str, Any]:
     }
 
 
+def fine_tuning(trial: Trial) -> dict[str, Any]:
+    """Fields of the recipe of an adaptation that trains on a few labelled images."""
+    return {
+        "epochs": trial.suggest_int("epochs", 2, 20),
+        "learning_rate": trial.suggest_float("learning_rate", 1e-5, 1e-2, log=True),
+    }
+
+
+def network_training(trial: Trial) -> dict[str, Any]:
+    """Fields of the recipe of a detector that is a published network, trained as a whole."""
+    return {
+        "optimiser": trial.suggest_categorical("optimiser", ["adamw", "sgd"]),
+        "learning_rate": trial.suggest_float("learning_rate", 3e-5, 3e-2, log=True),
+        "weight_decay": trial.suggest_float("weight_decay", 1e-6, 1e-2, log=True),
+    }
+
+
 def names() -> tuple[str, ...]:
     """The members that have a space."""
     return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))

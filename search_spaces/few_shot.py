@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from search_spaces import Trial
+from search_spaces import Trial, fine_tuning
 
 
 def space(trial: Trial) -> dict[str, Any]:
@@ -12,8 +12,5 @@ def space(trial: Trial) -> dict[str, Any]:
     return {
         "anchor": trial.suggest_float("anchor", 1e-4, 1, log=True),
         "replay": trial.suggest_categorical("replay", [0, 20, 100]),
-        "recipe": {
-            "epochs": trial.suggest_int("epochs", 2, 20),
-            "learning_rate": trial.suggest_float("learning_rate", 1e-5, 1e-2, log=True),
-        },
+        "recipe": fine_tuning(trial),
     }

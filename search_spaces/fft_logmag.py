@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from search_spaces import Trial
+from search_spaces import Trial, network_training
 
 
 def space(trial: Trial) -> dict[str, Any]:
     """Fields of ``fft_logmag``'s Config."""
     return {
-        "recipe": {
-            "optimiser": trial.suggest_categorical("optimiser", ["adamw", "sgd"]),
-            "learning_rate": trial.suggest_float("learning_rate", 3e-5, 3e-2, log=True),
-            "weight_decay": trial.suggest_float("weight_decay", 1e-6, 1e-2, log=True),
-        },
+        "recipe": network_training(trial),
     }

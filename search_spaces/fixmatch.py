@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from search_spaces import Trial
+from search_spaces import Trial, further_training
 
 
 def space(trial: Trial) -> dict[str, Any]:
@@ -12,8 +12,5 @@ def space(trial: Trial) -> dict[str, Any]:
     return {
         "weight": trial.suggest_float("weight", 0.1, 10, log=True),
         "threshold": trial.suggest_categorical("threshold", [0.7, 0.8, 0.9, 0.95]),
-        "recipe": {
-            "epochs": trial.suggest_int("epochs", 2, 12),
-            "learning_rate": trial.suggest_float("learning_rate", 1e-4, 1e-2, log=True),
-        },
+        "recipe": further_training(trial),
     }

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from search_spaces import Trial
+from search_spaces import Trial, further_training
 
 
 def space(trial: Trial) -> dict[str, Any]:
     """Fields of ``source_longer``'s Config."""
     return {
-        "recipe": {
-            "epochs": trial.suggest_int("epochs", 2, 12),
-            "learning_rate": trial.suggest_float("learning_rate", 1e-4, 1e-2, log=True),
-        },
+        "recipe": further_training(trial),
     }

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from search_spaces import Trial
+from search_spaces import Trial, fine_tuning
 
 
 def space(trial: Trial) -> dict[str, Any]:
     """Fields of ``surgical``'s Config; blocks 1 to 5, which every detector of this project has."""
     return {
         "block": trial.suggest_int("block", 1, 5),
-        "recipe": {
-            "epochs": trial.suggest_int("epochs", 2, 20),
-            "learning_rate": trial.suggest_float("learning_rate", 1e-5, 1e-2, log=True),
-        },
+        "recipe": fine_tuning(trial),
     }

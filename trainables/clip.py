@@ -6,17 +6,9 @@ Ojha, Li & Lee 2023, "Towards universal fake image detectors that generalize acr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from trainables.architecture import OnBackbone
 from trainables.backbones.names import OPEN_CLIP
 from trainables.errors import InputError
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from trainables.backbones.backbone import Backbone
-    from trainables.detector import Detector
 
 
 class OnClip(OnBackbone):
@@ -28,21 +20,6 @@ class OnClip(OnBackbone):
     """
 
     architecture: str = OPEN_CLIP + "ViT-L-14-quickgelu"
-
-
-def on_features(backbone: Backbone, head: nn.Module, classes: int) -> Detector:
-    """A detector of which the head alone is ever trained; layers are the network's."""
-    from trainables.detector import Detector
-
-    return Detector(
-        front=backbone.front,
-        body=backbone.body.requires_grad_(False),
-        head=head,
-        layers=backbone.layers,
-        feature_dim=backbone.feature_dim,
-        min_size=backbone.min_size,
-        classes=classes,
-    )
 
 
 def check_weights(config: OnClip) -> None:

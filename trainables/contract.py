@@ -112,6 +112,11 @@ class Config(BaseModel):
         """Whether an adaptation with these parameters reads the ``few`` split though its traits do not say so."""
         return False
 
+    @property
+    def ready(self) -> bool:
+        """Whether a detector with these parameters comes as it shall be, so that its train stage trains nothing."""
+        return False
+
     @model_validator(mode="before")
     @classmethod
     def _keep_nested_defaults(cls, given: Any) -> Any:
@@ -221,6 +226,11 @@ class Split(StrEnum):
     FEW = "few"
     FUSION = "fusion"
     TEST = "test"
+
+    @property
+    def trained_on(self) -> bool:
+        """Whether detectors learn from its images; by those of the others they are chosen and judged."""
+        return self not in (Split.VAL, Split.TEST)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

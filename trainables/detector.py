@@ -86,12 +86,7 @@ class Detector(nn.Module):
         Raises:
             InputError: the images are smaller than ``min_size``.
         """
-        if min(images.shape[-2:]) < self.min_size:
-            raise InputError(
-                "the images are too small for this detector",
-                value=f"{images.shape[-2]}x{images.shape[-1]}",
-                fix=f"use images of at least {self.min_size}x{self.min_size} pixels",
-            )
+        self.check_size(*images.shape[-2:])
         # Channels last, as the images lie on disk: convolutions on a CPU are up to twice as fast.
         seen: Tensor = self.front(images.contiguous(memory_format=torch.channels_last))
         if self.precision == "fp32":
@@ -100,6 +95,17 @@ class Detector(nn.Module):
         with torch.autocast(seen.device.type, REDUCED[self.precision]):
             features = self.body(seen)
         return features.float()
+
+    def check_size(self, height: int, width: int) -> None:
+        """Raise unless images of so many pixels are large enough.
+
+        Raises:
+            InputError: they are smaller than ``min_size``.
+        """
+        if min(height, width) < self.min_size:
+            problem, found = "the images are too small for this detector", f"{height}x{width}"
+            fix = f"use images of at least {self.min_size}x{self.min_size} pixels (`preprocess.size`)"
+            raise InputError(problem, value=found, fix=fix)
 
     def classify(self, features: Tensor) -> Tensor:
         """(B, D) to calibrated logits (B, C): ``scale * logits``, then ``shift`` on all fake classes."""

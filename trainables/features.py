@@ -12,13 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import xxhash
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from trainables.contract import Pixels
 from trainables.detector import Detector
 from trainables.score import infer
-from trainables.writing import atomic_file, remove_temporaries, writing
+from trainables.writing import write_once
 
 VERSION = 1
 """Raise it when code that is in no weight and no structure changes what features are."""
@@ -44,19 +43,13 @@ def features_of(detector: Detector, pixels: Pixels, device: str = "cpu", cache: 
     if cache is None or not len(pixels):
         return infer(detector, detector.features, pixels, device)
     target = cache / f"{_key(detector, pixels, device)}.npy"
-    if not target.exists():
-        with writing(cache):
-            cache.mkdir(parents=True, exist_ok=True)
-            with FileLock(target.with_suffix(".lock")):
-                if not target.exists():
-                    remove_temporaries(cache, target.name)
-                    _write(target, infer(detector, detector.features, pixels, device))
+    write_once(target, lambda path: _write(path, infer(detector, detector.features, pixels, device)))
     kept: Features = np.load(target, mmap_mode="r", allow_pickle=False)
     return kept
 
 
-def _write(target: Path, features: Features) -> None:
-    with atomic_file(target) as temporary, temporary.open("wb") as file:
+def _write(path: Path, features: Features) -> None:
+    with path.open("wb") as file:
         np.lib.format.write_array(file, features, allow_pickle=False)
 
 

@@ -49,14 +49,21 @@ class Fitted:
 
 
 class Trained(Protocol):
-    """The config of a member that trains."""
+    """The config of a member that trains, unless it is ready."""
 
     @property
     def recipe(self) -> Recipe: ...
 
+    @property
+    def ready(self) -> bool: ...
+
 
 def train(config: Trained, detector: Detector, source: Images, source_val: Images, context: Context) -> Outcome:
-    """Supervised training of a fresh detector on the source: the train stage."""
+    """The train stage: supervised training of a fresh detector on the source; of a ready one, its figures alone."""
+    if config.ready:
+        figures = validated(detector, source_val, context)
+        metrics = {f"source_{name}": value for name, value in figures.items()}
+        return Outcome(metrics={**metrics, "epoch": 0.0})
     return fit(detector, SUPERVISED, config.recipe, source, source_val, context).outcome()
 
 

@@ -65,6 +65,10 @@ DETECTORS: Registry = {
     "srm": _entry("detectors.srm", "the 30 rich-model filters of steganalysis, then a small CNN"),
     "constrained": _entry("detectors.constrained", "learnt filters that are prediction errors, then a small CNN"),
     "patches": _entry("detectors.patches", "small patches judged one by one by a network that is cut off early"),
+    "patchcraft": _entry(
+        "detectors.patchcraft", "noise of an image's richest texture against that of its poorest, through a small CNN"
+    ),
+    "gramnet": _entry("detectors.gramnet", "a ResNet-18, and the global texture of what it sees (Gram-Net)", "weights"),
     "frozen": _entry(
         "detectors.frozen", "any network's features as they are, under an SVM or the like", "solved", "weights"
     ),
@@ -85,6 +89,7 @@ DETECTORS: Registry = {
     ),
     "dfx": _entry("detectors.dfx", "three specialised networks, fused (DeepFeatureX)", "fused", "weights"),
     "compact": _entry("detectors.compact", "what few directions of a generator's images explain is its", "solved"),
+    "mean_colour": _entry("detectors.mean_colour", "the mean of each colour under a linear head: a floor", "solved"),
     "azimuthal": _entry("detectors.azimuthal", "power spectrum by frequency, under a linear head", "solved"),
     "dct": _entry("detectors.dct", "logarithms of the cosine transform, under a linear head", "solved"),
     "dct_cnn": _entry("detectors.dct_cnn", "logarithms of the cosine transform, then a small CNN", "prepared"),

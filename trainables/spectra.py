@@ -6,7 +6,7 @@ Shapes: B images, K colours, H height, W width.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, final
+from typing import final
 
 import numpy as np
 import torch
@@ -14,15 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from trainables.contract import Pixels
-from trainables.detector import Detector
-from trainables.errors import InputError
-from trainables.score import infer
-
 GRAY = (0.299, 0.587, 0.114)
 """Luma of ITU-R BT.601."""
-_STILL = 1e-6
-"""Relative deviation that is rounding, and no signal to be blown up."""
 
 
 @final
@@ -86,81 +79,6 @@ class Azimuthal(nn.Module):
         rings = torch.log(self.floor + ring_means(torch.fft.fft2(gray).abs().square()))
         profile = (rings - rings[:, :1])[:, None]
         return functional.interpolate(profile, size=self.bins, mode="linear", align_corners=True)[:, 0]
-
-
-@final
-class Standardised(nn.Module):
-    """What a transform makes of images, (x - mean) / std by place, with statistics that are learnt once and then fixed.
-
-    Until ``standardise`` has learnt them it changes nothing. Afterwards the transform must make what it made then: maps
-    of one size, where their size is the images'.
-
-    Args:
-        transform: (B, 3, H, W) to (B, ...).
-
-    Attributes:
-        mean, std: () at first, then of the shape that the transform makes of one image; a state brings its own.
-    """
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, transform: nn.Module) -> None:
-        super().__init__()
-        self.transform = transform
-        self.register_buffer("mean", torch.zeros(()))
-        self.register_buffer("std", torch.ones(()))
-        self.register_load_state_dict_pre_hook(_take_shapes)  # type: ignore[no-untyped-call]  # torch's
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) to (B, ...).
-
-        Raises:
-            InputError: the statistics are of images of another size.
-        """
-        found: Tensor = self.transform(images)
-        if self.mean.ndim and self.mean.shape != found.shape[1:]:
-            height, width = self.mean.shape[-2:]
-            raise InputError(
-                "these images are of another size than those the detector was trained on",
-                value=f"{images.shape[-2]}x{images.shape[-1]}",
-                fix=f"give it images of {height}x{width} pixels (`preprocess.size`)",
-            )
-        return (found - self.mean) / self.std
-
-
-def _take_shapes(module: Standardised, state: dict[str, Any], prefix: str, *_: object) -> None:
-    """Statistics of the shapes that the state brings: a fresh module does not know the images' size."""
-    for name in ("mean", "std"):
-        given = state.get(f"{prefix}{name}")
-        if given is not None and given.shape != getattr(module, name).shape:
-            setattr(module, name, torch.empty_like(given, device=module.mean.device))
-
-
-def standardise(detector: Detector, pixels: Pixels, device: str) -> None:
-    """Give the detector's front, a ``Standardised``, its statistics over these images, summed up in float64.
-
-    A place that all images but for rounding agree about has standard deviation 1.
-
-    Args:
-        pixels: (N, H, W, 3) uint8, one at least.
-    """
-    front = detector.front
-    assert isinstance(front, Standardised)
-    transform: nn.Module = front.transform
-    sums: list[Tensor] = []
-
-    def add(images: Tensor) -> Tensor:
-        found = transform(images).double()
-        new = torch.stack([found.sum(dim=0), found.square().sum(dim=0)])
-        sums[:] = [sums[0] + new if sums else new]
-        return images.new_zeros(len(images))
-
-    infer(detector, add, pixels, device)
-    mean, square = sums[0] / len(pixels)
-    std = (square - mean.square()).clamp_min(0).sqrt()
-    still = std <= _STILL * mean.abs().clamp_min(1)
-    front.mean, front.std = mean.float(), torch.where(still, 1.0, std).float()
 
 
 def cosine(images: Tensor) -> Tensor:

@@ -7,10 +7,12 @@ import glob
 import json
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from trainables.errors import InputError
 
@@ -63,6 +65,42 @@ def atomic_file(path: Path, *, durable: bool = True) -> Iterator[Path]:
             raise
         if durable:
             _sync(path.parent)
+
+
+@contextmanager
+def locked(lock: Path) -> Iterator[None]:
+    """Within, this process alone is; the others wait, and the operating system lets them in should it die.
+
+    Args:
+        lock: a file, which stays; its folder is made if it is not there.
+
+    Raises:
+        InputError: the disk is full, or the folder cannot be written to. An OSError from within stays what it is.
+    """
+    with ExitStack() as held:
+        with writing(lock.parent):
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(FileLock(lock))
+        yield
+
+
+def write_once(path: Path, write: Callable[[Path], None]) -> None:
+    """Put a file in place, whole, unless it is there: of several processes one writes it, and the others wait.
+
+    Args:
+        path: where it will be; beside it stays the lock's file, with the ending ``.lock``.
+        write: fills the file at the path that it is given.
+
+    Raises:
+        InputError: the disk is full, or the folder cannot be written to.
+    """
+    if path.exists():
+        return
+    with writing(path.parent), locked(path.with_suffix(".lock")):
+        if not path.exists():
+            remove_temporaries(path.parent, path.name)
+            with atomic_file(path) as temporary:
+                write(temporary)
 
 
 def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:

@@ -11,7 +11,7 @@ from orchestrator.plan.cells import Json, Reading, Stage
 from orchestrator.plan.sampling import Taken, balanced
 from orchestrator.study.generators import SourceGroup
 from orchestrator.study.model import Study
-from orchestrator.study.rooms import ORACLE, AdaptationChoice
+from orchestrator.study.rooms import ORACLE, AdaptationChoice, DetectorChoice
 from trainables.contract import Split
 from trainables.errors import InputError
 
@@ -109,8 +109,12 @@ class Axes:
 
     @cached_property
     def image(self) -> Json:
-        """The way in which images are made into squares of pixels."""
+        """The way in which the study makes images into squares of pixels."""
         return self.study.preprocess.model_dump(mode="json")
+
+    def image_of(self, detector: DetectorChoice) -> Json:
+        """The way in which a detector, and all that reads it, does."""
+        return self.study.preprocess_of(detector).model_dump(mode="json")
 
     @cached_property
     def trained_adaptations(self) -> tuple[AdaptationChoice, ...]:

@@ -7,6 +7,9 @@ from orchestrator.plan.coverage import require_few, require_held_out, require_im
 from orchestrator.plan.fusing import check_families
 from orchestrator.plan.outside import check_outside
 from orchestrator.study.rooms import ORACLE
+from trainables.architecture import OnBackbone
+from trainables.backbones.names import family
+from trainables.backbones.published import FILES
 from trainables.contract import Split
 from trainables.errors import InputError
 from trainables.few import Drawn
@@ -20,9 +23,10 @@ def check(axes: Axes) -> None:
     """Whether the study's cells can all be done.
 
     Raises:
-        InputError: a generator has no images in a split that is read, a rule has nothing to look at, or a sequence
-            names what the study does not train on or test.
+        InputError: a network takes no squares as small as it is given, a generator has no images in a split that is
+            read, a rule has nothing to look at, or a sequence names what the study does not train on or test.
     """
+    _check_sizes(axes)
     _check_images(axes)
     _check_rule(axes)
     _check_sequences(axes)
@@ -31,6 +35,24 @@ def check(axes: Axes) -> None:
     drawing = [a for a in axes.trained_adaptations if Split.FEW in labelled(a)]
     wanted = {a.name: a.config.k for a in drawing if isinstance(a.config, Drawn)}
     require_few(axes.catalogue, wanted, axes.targets)
+
+
+def _check_sizes(axes: Axes) -> None:
+    """Whether networks of torchvision take squares of the size that they are given; others tell once they are built."""
+    for place, detector in enumerate(axes.study.detectors):
+        config, size = detector.config, axes.study.preprocess_of(detector).size
+        if not isinstance(config, OnBackbone) or config.architecture not in FILES:
+            continue
+        least = family(config.architecture).smallest(getattr(config, "stem_stride", 2))
+        if size < least:
+            own = f"detectors.{place}." if detector.preprocess else ""
+            fix = f"make it {least} at least" + ("" if own else ", or give this detector a `preprocess` of its own")
+            raise InputError(
+                f"{detector.name} takes no squares of less than {least} pixels a side",
+                where=f"{own}preprocess.size",
+                value=size,
+                fix=fix,
+            )
 
 
 def _check_images(axes: Axes) -> None:

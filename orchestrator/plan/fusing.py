@@ -69,7 +69,7 @@ def _specialist(axes: Axes, fusion: Cell, specialist: Specialist, source: Source
         method=specialist.kind,
         version=entry.version + specialist.config.revision,
         params={
-            **training(axes, parameters(specialist.config), replace(source, taken=taken), seed),
+            **training(axes, parameters(specialist.config), fusion.params["image"], replace(source, taken=taken), seed),
             "classes": dict(apart),
         },
         reads=(read,),

@@ -28,7 +28,7 @@ def trained(axes: Axes, detector: DetectorChoice, source: Source, seed: int) -> 
         stage=Stage.TRAIN,
         method=detector.kind,
         version=detector.entry.version,
-        params=training(axes, detector.parameters, source, seed),
+        params=training(axes, detector.parameters, axes.image_of(detector), source, seed),
         reads=(read,),
         data=read.digest,
         tags=Tags(
@@ -42,11 +42,11 @@ def trained(axes: Axes, detector: DetectorChoice, source: Source, seed: int) -> 
     )
 
 
-def training(axes: Axes, parameters: Mapping[str, Json], source: Source, seed: int) -> dict[str, Json]:
-    """The parameters of every train cell."""
+def training(axes: Axes, parameters: Mapping[str, Json], image: Json, source: Source, seed: int) -> dict[str, Json]:
+    """The parameters of every train cell; what comes of its detector sees the images as it does: ``image``."""
     return {
         "detector": dict(parameters),
-        "image": axes.image,
+        "image": image,
         **source.params,
         "reals": list(axes.reals_of(source)),
         "seed": seed,
@@ -68,7 +68,7 @@ def adapted(axes: Axes, model: Cell, source: Source, target: str, adaptation: Ad
         needs=(model.id,),
         params={
             "adaptation": adaptation.parameters,
-            "image": axes.image,
+            "image": model.params["image"],
             **source.params,
             "target": target,
             "train_reals": list(axes.reals_of(source)),

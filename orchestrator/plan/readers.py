@@ -35,7 +35,7 @@ def score(axes: Axes, model: Cell, test: str, corruption: CorruptionChoice | Non
         params={
             "corruption": corruption.parameters if corruption else None,
             "scoring": SCORING_VERSION,
-            "image": axes.image,
+            "image": model.params.get("image", axes.image),  # a table of scores has seen none
             "test": test,
             "reals": list(axes.test_reals[test]),
         },
@@ -63,7 +63,7 @@ def _attack(axes: Axes, model: Cell, test: str, attack: AttackChoice) -> Cell:
         needs=(model.id,),
         params={
             "attack": attack.parameters,
-            "image": axes.image,
+            "image": model.params["image"],
             "test": test,
             "reals": list(axes.test_reals[test]),
             "seed": model.tags.seed,
@@ -89,7 +89,7 @@ def _analyses(axes: Axes, model: Cell, source: Source) -> Iterator[Cell]:
                 needs=(model.id,),
                 params={
                     "analysis": analysis.parameters,
-                    "image": axes.image,
+                    "image": model.params["image"],
                     "seen": seen,
                     "unseen": list(unseen),
                     "reals": list(reals),

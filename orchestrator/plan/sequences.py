@@ -42,7 +42,7 @@ def _step(axes: Axes, before: Cell, sequence: GeneratorSequence, step: int, meth
         needs=(before.id,),
         params={
             "adaptation": method.parameters,
-            "image": axes.image,
+            "image": before.params["image"],
             "source": first,
             "target": new,
             "train_reals": list(reals[first]),

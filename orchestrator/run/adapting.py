@@ -24,8 +24,9 @@ def adapt(cell: Cell, bench: Bench, context: LocalContext) -> Outcome:
     entry = find("adaptations", cell.method)
     config = entry.config.model_validate(cell.params["adaptation"])
     detector, card = load_detector(bench.place.artifacts.folder(cell.needs[0]))
-    data = adaptation_data(cell, bench.place.reader(), entry.traits | ({"few"} if config.reads_few else frozenset()))
-    context.watcher = _watcher(cell, bench.place.reader(), data)
+    reader = bench.place.reader(cell)
+    data = adaptation_data(cell, reader, entry.traits | ({"few"} if config.reads_few else frozenset()))
+    context.watcher = _watcher(cell, reader, data)
     outcome = entry.load().adapt(config, detector, data, context)
     if context.watcher is not None:
         context.watcher.look(detector, context)
@@ -80,7 +81,7 @@ def _watcher(cell: Cell, reader: Reader, data: AdaptationData) -> Watcher | None
 
 
 def _looked_at(cell: Cell, reader: Reader, data: AdaptationData) -> dict[str, Images | Unlabelled]:
-    """By set; nothing of the target has labels."""
+    """By set, each image seen whole, also where training sees a part of it; nothing of the target has labels."""
     from trainables.selection.trace import ORACLE, SOURCE, TARGET, TEST, THIRD
 
     watched, target = cell.params["watched"], target_of(cell)
@@ -90,7 +91,7 @@ def _looked_at(cell: Cell, reader: Reader, data: AdaptationData) -> dict[str, Im
     oracle = {ORACLE: reader.unlabelled(target, Split.VAL)} if watched["oracle"] is not None else {}
     return {
         SOURCE: data.source_val,
-        TARGET: data.target,
+        TARGET: reader.unlabelled(target, Split.ADAPT, whole=True),
         **third,
         **oracle,
         TEST: reader.unlabelled(target, Split.TEST),

@@ -16,7 +16,7 @@ from orchestrator.plan.cells import Cell, Stage
 from orchestrator.plan.jobs import Job
 from orchestrator.run.adapting import adapt
 from orchestrator.run.bench import Bench, ContextFactory, names, with_rows
-from orchestrator.run.place import Place
+from orchestrator.run.place import Place, preprocess_of
 from orchestrator.run.training import train
 from orchestrator.run.validating import validate
 from orchestrator.store.records import Failure, Record, Status
@@ -125,16 +125,15 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 def _audit(cell: Cell, bench: Bench, context: Context) -> Outcome:
     from trainables.auditing.audit import audit
-    from trainables.data.manifest import Manifest
     from trainables.data.reader import Reader
 
     place, against = bench.place, cell.params["against"]
     assert isinstance(against, dict)
     reals: dict[str, Any] = against
-    manifest = Manifest.load(place.index)
+    manifest, preprocess = place.manifest(), preprocess_of(cell)
     # Of a set that it looks at the audit reads a few thousand images: nothing to decode the whole set for.
-    reader = Reader(manifest, place.image, place.cache, budget=0)
-    found = audit(manifest, reals, preprocess=place.image, reader=reader)
+    reader = Reader(manifest, preprocess, place.cache, budget=0)
+    found = audit(manifest, reals, preprocess=preprocess, reader=reader)
     rows = [{str(name): value for name, value in row.items()} for row in found.scores.to_dict("records")]
     outcome = Outcome(metrics=found.metrics, rows=rows, files=found.save(context.folder), images=found.findings.images)
     return with_rows(outcome, context, AUDITS)
@@ -153,7 +152,7 @@ def _score(cell: Cell, bench: Bench, context: Context) -> Outcome:
             bench.scores[key] = _scores(cell, bench, context, generator)
             fresh += len(bench.scores[key])
         scores = bench.scores[key] | scores
-    images = bench.place.reader().images(generators, Split.TEST)
+    images = bench.place.reader(cell).images(generators, Split.TEST)
     firsts = slice(None, None, images.views)  # the first square of each image
     digests = [digest_of(square) for square in images.ids[firsts]]
     labels, found = images.labels[firsts], np.array([scores[digest] for digest in digests])
@@ -166,7 +165,7 @@ def _scores(cell: Cell, bench: Bench, context: Context, generator: str) -> dict[
     from trainables.corruption import corrupted
     from trainables.score import digest_of, per_image, score
 
-    images = bench.place.reader().images([generator], Split.TEST)
+    images = bench.place.reader(cell).images([generator], Split.TEST)
     if cell.method == OUTSIDE:
         given = read_rows(bench.place.artifacts.folder(cell.needs[0]) / ROWS_FILE).set_index("image")["score"]
         digests = [digest_of(square) for square in images.ids[:: images.views]]
@@ -182,7 +181,7 @@ def _scores(cell: Cell, bench: Bench, context: Context, generator: str) -> dict[
 def _attack(cell: Cell, bench: Bench, context: Context) -> Outcome:
     entry = find("attacks", cell.method)
     config = entry.config.model_validate(cell.params["attack"])
-    images = bench.place.reader().images([*names(cell, "reals"), str(cell.params["test"])], Split.TEST)
+    images = bench.place.reader(cell).images([*names(cell, "reals"), str(cell.params["test"])], Split.TEST)
     outcome = entry.load().attack(config, bench.model(cell.needs[0]), images, context)
     return with_rows(outcome, context, ATTACKS)
 
@@ -190,7 +189,7 @@ def _attack(cell: Cell, bench: Bench, context: Context) -> Outcome:
 def _analyse(cell: Cell, bench: Bench, context: Context) -> Outcome:
     entry = find("analyses", cell.method)
     config = entry.config.model_validate(cell.params["analysis"])
-    reader = bench.place.reader()
+    reader = bench.place.reader(cell)
     groups: dict[str, Images] = {
         "real": reader.images(names(cell, "reals"), Split.TEST),
         "seen fake": reader.images(names(cell, "seen"), Split.TEST),

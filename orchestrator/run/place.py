@@ -7,11 +7,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.plan.cells import CellId
+from orchestrator.plan.cells import Cell, CellId
 from orchestrator.store.artifacts import Artifacts
 from trainables.data.preprocess import Preprocess
 
 if TYPE_CHECKING:
+    from trainables.data.manifest import Manifest
     from trainables.data.reader import Reader
 
 
@@ -23,15 +24,14 @@ class Place:
         storage: the study's storage.
         index: the study's manifest, a Parquet file.
         cache: this node's folder of decoded images.
-        budget: bytes that the study's images may take there; the sets that would take more are streamed.
-        image: the study's preprocessing, part of every cell's parameters too.
+        budget: bytes that the study's images may take there in each way in which they are seen; the sets that would
+            take more are streamed.
         provenance: versions and the git commit, for every record.
     """
 
     storage: Path
     index: Path
     cache: Path
-    image: Preprocess
     budget: float = 100e9
     provenance: tuple[tuple[str, str], ...] = field(default=())
 
@@ -56,15 +56,30 @@ class Place:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def reader(self) -> Reader:
-        """The study's images; kept open in a warm process from cell to cell."""
-        return _reader(self.index, self.index.stat().st_mtime_ns, self.image, self.cache, self.budget)
+    def manifest(self) -> Manifest:
+        """What is known of the study's images; kept in a warm process from cell to cell."""
+        return _manifest(self.index, self.index.stat().st_mtime_ns)
+
+    def reader(self, cell: Cell) -> Reader:
+        """The study's images as a cell sees them; kept open in a warm process from cell to cell."""
+        return _reader(self.manifest(), preprocess_of(cell), self.cache, self.budget)
+
+
+def preprocess_of(cell: Cell) -> Preprocess:
+    """How the images of a cell are made into squares of pixels."""
+    return Preprocess.model_validate(cell.params["image"])
 
 
 @lru_cache(maxsize=2)
-def _reader(index: Path, changed: int, image: Preprocess, cache: Path, budget: float) -> Reader:
+def _manifest(index: Path, changed: int) -> Manifest:
     del changed  # part of the key: a new index is read anew
     from trainables.data.manifest import Manifest
+
+    return Manifest.load(index)
+
+
+@lru_cache(maxsize=16)  # detectors that see images in several ways take turns in one process
+def _reader(manifest: Manifest, preprocess: Preprocess, cache: Path, budget: float) -> Reader:
     from trainables.data.reader import Reader
 
-    return Reader(Manifest.load(index), image, cache, budget)
+    return Reader(manifest, preprocess, cache, budget)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.plan.cells import Cell
 from orchestrator.run.bench import Bench, class_count, keep_model, labelled, names, source_of, with_rows
+from orchestrator.run.place import preprocess_of
 from orchestrator.store.tables import LOOKED_UP
 from orchestrator.study.inputs import placed
 from orchestrator.study.spaces import OUTSIDE
@@ -32,20 +34,29 @@ def train(cell: Cell, bench: Bench, context: Context) -> Outcome:
     config: Any = entry.config.model_validate(placed(parameters, bench.place.inputs))
     if OUTSIDE in entry.traits:
         return _looked_up(entry, config, cell, bench, context)
-    reader, generators = bench.place.reader(), source_of(cell)
+    reader, generators = bench.place.reader(cell), source_of(cell)
     detector = build_detector(cell.method, config, seed=context.seed, classes=class_count(cell))
+    side = preprocess_of(cell).size
+    detector.check_size(side, side)  # before any image is decoded
     source = labelled(cell, reader, generators, Split(str(cell.params.get("split", Split.TRAIN))))
     source_val = labelled(cell, reader, generators, Split.VAL)
     parts = [bench.model(part) for part in cell.needs]
     outcome = _learn(entry, config, detector, parts, source, source_val, context)
+    outcome = _counted(outcome, detector, trained=not config.ready)
     return keep_model(cell, bench, context, detector, outcome, {"kind": cell.method, "config": parameters})
+
+
+def _counted(outcome: Outcome, detector: Detector, *, trained: bool) -> Outcome:
+    """The outcome with the detector's parameters, and those of them that its training changes; buffers are neither."""
+    sizes = [(parameter.numel(), parameter.requires_grad and trained) for parameter in detector.parameters()]
+    changed = float(sum(size for size, wanted in sizes if wanted))
+    counts = {"parameters": float(sum(size for size, _ in sizes)), "trained_parameters": changed}
+    return replace(outcome, metrics={**outcome.metrics, **counts})
 
 
 def _looked_up(entry: Entry, config: Any, cell: Cell, bench: Bench, context: Context) -> Outcome:
     """The scores of the test images, one row an image."""
-    from trainables.data.manifest import Manifest
-
-    found = entry.load().look_up(config, Manifest.load(bench.place.index), names(cell, "images"))
+    found = entry.load().look_up(config, bench.place.manifest(), names(cell, "images"))
     rows = [{"image": digest, "score": score} for digest, score in found.items()]
     return with_rows(Outcome(rows=rows), context, LOOKED_UP)
 

@@ -31,7 +31,7 @@ def validate(cell: Cell, bench: Bench, context: Context) -> Outcome:
     from trainables.selection.trace import EPOCHS, Trace
 
     trace = Trace.load(bench.place.artifacts.folder(cell.needs[0]) / EPOCHS)
-    rules, reader = cell.params["rules"], bench.place.reader()
+    rules, reader = cell.params["rules"], bench.place.reader(cell)
     assert isinstance(rules, dict)
     rows = _rows(trace, list(rules), _known(cell, reader, trace), _truth(cell, reader))
     return with_rows(Outcome(metrics=_metrics(rows, list(rules)), rows=rows), context, VALIDATIONS)

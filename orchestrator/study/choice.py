@@ -84,7 +84,7 @@ def distinct_choices(choices: tuple[C, ...]) -> tuple[C, ...]:
     for position, choice in enumerate(choices):
         for other in choices[:position]:
             if choice.name == other.name:
-                fix = "give one of them another `name:`" if choice.config != other.config else "delete one of them"
+                fix = "give one of them another `name:`" if _asked(choice) != _asked(other) else "delete one of them"
                 raise InputError("two have this name", where=f"{position}.name", value=choice.name, fix=fix)
             if _asked(choice) == _asked(other):
                 raise InputError(
@@ -97,5 +97,5 @@ def distinct_choices(choices: tuple[C, ...]) -> tuple[C, ...]:
 
 
 def _asked(choice: Choice) -> tuple[Any, ...]:
-    """What two choices must not have in common: the same parameters tuned and as they are go together."""
-    return choice.kind, choice.config, getattr(choice, "tuning", None)
+    """What two choices must not have in common: one that is tuned and one as it is go together."""
+    return choice.kind, choice.config, getattr(choice, "tuning", None), getattr(choice, "preprocess", None)

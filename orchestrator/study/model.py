@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -67,7 +68,7 @@ class DataFolder(Choosing):
     generators: Names = "all"
     channels: Names = "all"
     layout: LayoutChoice | None = None
-    benchmark: Literal["smoke", "demo", "ranking", "private"] | None = None
+    benchmark: Literal["smoke", "demo", "large", "ranking", "private"] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -83,7 +84,8 @@ class Cache(Config):
     Attributes:
         folder: in the storage if not given; on a cluster rather a fast local disk.
         gigabytes: of this study's image sets, reals first, read or not; those that would take more are decoded again
-            whenever they are read. Nothing is ever removed, and studies that share a folder do not share the figure.
+            whenever they are read. Where detectors see them in several ways, each way has an equal part. Nothing is
+            ever removed, and studies that share a folder do not share the figure.
     """
 
     folder: Folder | None = None
@@ -137,7 +139,7 @@ class Study(BaseModel):
         splits: shares of the splits, where a folder's layout does not fix them.
         overlap: what to do where a layout's own splits share images, or nearly equal ones: ``refuse`` to start, or
             ``drop`` the copies outside the test split and list them in the report.
-        preprocess: the one way in which images are made into squares of pixels.
+        preprocess: the way in which images are made into squares of pixels, for all detectors without one of their own.
         train_reals, test_reals: the real sources of the source domain, and those of every target: ``all``, names, or
             ``own``: those that came with the generator's fakes.
         detectors, adaptations: what is compared. ``source_only`` is always part of the grid, listed or not.
@@ -186,6 +188,18 @@ class Study(BaseModel):
     cache: Cache = Cache()
     tracking: Tracking = Tracking()
 
+    def preprocess_of(self, detector: DetectorChoice) -> Preprocess:
+        """How a detector sees images, both classes alike, wherever it meets them."""
+        return detector.preprocess or self.preprocess
+
+    @property
+    def preprocesses(self) -> Mapping[str, Preprocess]:
+        """Every way in which images are seen, once: the study's by a blank name, others by their first detector."""
+        first = {self.preprocess: ""}
+        for detector in self.detectors:
+            first.setdefault(self.preprocess_of(detector), detector.name)
+        return {name: preprocess for preprocess, name in first.items()}
+
     @property
     def rule(self) -> str:
         """The rule that picks the epoch of every adaptation."""
@@ -198,13 +212,24 @@ class Study(BaseModel):
 
     def tuning_of(self, choice: TunedChoice) -> Tuning | None:
         """How a detector or an adaptation is tuned, by what rule; None where its parameters are taken as they are."""
-        tuning = choice.tuning or (self.tuning if choice.kind in search_spaces.names() else None)
+        searched = choice.kind in search_spaces.names() and not choice.config.ready
+        tuning = choice.tuning or (self.tuning if searched else None)
         if tuning is None or tuning == "none":
             return None
         # A detector has no target, and an oracle is judged by what made it: the study's rule has no say there.
         judged = SOURCE_VAL if isinstance(choice, DetectorChoice) else self.rule
         objective = ORACLE if ORACLE in choice.entry.traits else judged
         return tuning.model_copy(update={"objective": objective})
+
+    @model_validator(mode="after")
+    def _no_detector_is_another(self) -> Study:
+        """A ``preprocess`` that is the study's makes no other detector of one without."""
+        seen = (each.model_copy(update={"preprocess": self.preprocess_of(each)}) for each in self.detectors)
+        try:
+            distinct_choices(tuple(seen))
+        except InputError as error:
+            raise error.at(f"detectors.{error.where}") from None
+        return self
 
     @model_validator(mode="after")
     def _one_rule_judges(self) -> Study:

@@ -8,11 +8,12 @@ from pydantic import AfterValidator, BeforeValidator, TypeAdapter, model_validat
 
 from orchestrator.study.checks import Names
 from orchestrator.study.choice import Choice, distinct_choices
-from orchestrator.study.spaces import check_space
+from orchestrator.study.spaces import OUTSIDE, check_space
 from orchestrator.study.sweep import SWEEP, expanded
 from orchestrator.study.tuning import Tuning
 from trainables.backbones.names import as_member
 from trainables.composing import check_alone
+from trainables.data.preprocess import Preprocess
 from trainables.errors import InputError
 from trainables.registry import ADAPTATIONS
 
@@ -43,11 +44,26 @@ class TunedChoice(Choice):
 
 
 class DetectorChoice(TunedChoice):
+    """A detector, and the way in which it sees images.
+
+    Attributes:
+        preprocess: of this detector, in training and in test: it replaces the study's wholly; the study's if not given.
+    """
+
     room = "detectors"
+
+    preprocess: Preprocess | None = None
 
     @classmethod
     def _member(cls, kind: str, given: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         return as_member(kind, given)
+
+    @model_validator(mode="after")
+    def _looks_at_images(self) -> Self:
+        if self.preprocess is not None and OUTSIDE in self.entry.traits:
+            problem, fix = "scores are looked up: this detector is shown no image", "delete `preprocess:`"
+            raise InputError(problem, where="preprocess", value=self.kind, fix=fix)
+        return self
 
 
 class AdaptationChoice(TunedChoice):

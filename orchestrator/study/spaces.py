@@ -81,7 +81,7 @@ def check_space(kind: str, config: Config, tuning: Tuning) -> None:
         InputError: there is nothing to tune, no space, no such parameter, or the member does not take one of the
             values; ``where`` is a key of the tuning, if it is one.
     """
-    if {IDENTITY, OUTSIDE} & _entry(kind).traits or not type(config).model_fields:
+    if {IDENTITY, OUTSIDE} & _entry(kind).traits or config.ready or not type(config).model_fields:
         raise InputError("this member has nothing to tune", value=kind, fix="delete `tuning:`, or write `none`")
     if tuning.space is None and kind not in search_spaces.names():
         fix = "add `space:` to its `tuning`, such as {recipe.learning_rate: {low: 1e-4, high: 1e-2, log: true}}"

@@ -53,7 +53,7 @@ def test_curves_have_a_row_an_epoch_and_are_reported_as_they_come(
     reported: list[Mapping[str, float]] = []
     run = LocalContext(folder=tmp_path, on_report=reported.append)
     detector = toy_detector()
-    outcome = train(type("C", (), {"recipe": QUICK})(), detector, source, source_val, run)
+    outcome = train(type("C", (), {"recipe": QUICK, "ready": False})(), detector, source, source_val, run)
     assert list(outcome.curves) == reported
     assert [row["epoch"] for row in reported] == [1, 2]
     assert set(reported[0]) >= {"loss", "classification", "val_accuracy", "val_auroc", "val_loss", "learning_rate"}

@@ -139,6 +139,15 @@ def test_all_squares_counting_is_the_mean_to_the_last_bit(source_val: Images) ->
     assert np.array_equal(seen_whole(scores.astype(np.float64), 4, 4), seen_whole(scores.astype(np.float64), 4))
 
 
+@pytest.mark.parametrize("top", [3, None])
+def test_votes_do_not_depend_on_the_batch(trained: Detector, source_val: Images, top: int | None) -> None:
+    squares = replace(source_val, ids=[f"{k // 8:02}/{k % 8}" for k in range(len(source_val))], views=8, top=top)
+    whole, parts = (per_image(squares, score(trained, squares.pixels, batch=batch)) for batch in (64, 7))
+    assert parts.keys() == whole.keys()
+    assert list(parts.values()) == pytest.approx(list(whole.values()), abs=1e-6)
+    assert len(set(whole.values())) == len(source_val) // 8
+
+
 def test_the_workers_parts_are_all_images_and_are_read_in_batches(source: Images, tmp_path: Path) -> None:
     class Counted:
         """Says how many images are read at once."""

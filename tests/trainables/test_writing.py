@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
 
-from trainables.writing import atomic_file, remove_temporaries, write_bytes, write_json
+from trainables.errors import InputError
+from trainables.writing import atomic_file, locked, remove_temporaries, write_bytes, write_json, write_once
 
 
 def names(folder: Path) -> list[str]:
@@ -36,6 +40,54 @@ def test_an_error_on_the_way_leaves_the_old_file_and_no_other(tmp_path):
 
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["file"]
+
+
+def test_a_lock_tells_of_its_own_folder_and_of_nothing_that_happens_within(tmp_path):
+    with pytest.raises(PermissionError), locked(tmp_path / "new" / ".lock"):
+        raise PermissionError(errno.EACCES, "of another file")
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot write here"), locked(tmp_path / "file" / ".lock"):
+        pass
+
+
+def test_what_is_there_is_not_written_again(tmp_path):
+    path = tmp_path / "new" / "file.npy"
+    for content in (b"first", b"second"):
+        write_once(path, lambda file, content=content: file.write_bytes(content))
+
+    assert path.read_bytes() == b"first"
+    assert names(path.parent) == ["file.lock", "file.npy"]
+
+
+def test_of_several_that_write_at_once_one_does(tmp_path):
+    together, calls = Barrier(3), []
+
+    def write(file):
+        calls.append(file)
+        file.write_bytes(str(len(calls)).encode())
+
+    def ask(_):
+        together.wait()
+        write_once(tmp_path / "file.npy", write)
+        return (tmp_path / "file.npy").read_bytes()
+
+    with ThreadPoolExecutor(3) as threads:
+        found = list(threads.map(ask, range(3)))
+
+    assert found == [b"1"] * 3
+    assert len(calls) == 1
+
+
+def test_the_next_one_writes_what_a_failed_or_killed_writer_left_undone(tmp_path):
+    path = tmp_path / "file.npy"
+    half = tmp_path / f".{path.name}.1-abcd.tmp"
+    half.write_bytes(b"half")
+
+    with pytest.raises(TypeError):
+        write_once(path, lambda file: file.write_bytes("no bytes"))
+    assert names(tmp_path) == ["file.lock"]
+    write_once(path, lambda file: file.write_bytes(b"all of it"))
+    assert path.read_bytes() == b"all of it"
 
 
 def test_json_takes_numpy_numbers_and_refuses_objects(tmp_path):

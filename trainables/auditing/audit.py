@@ -75,7 +75,7 @@ class Findings(Config):
 
     Attributes:
         images: usable images.
-        preprocessed: whether the shortcut baselines are of images as the study's detectors see them.
+        preprocessed: whether the shortcut baselines are of images as the study's ``preprocess`` makes them.
         counted: the facts that they are made from; dropped: those that the preprocessing makes equal.
         classes: one a generator, reals first.
         shortcuts: one a fake generator.
@@ -136,7 +136,8 @@ def audit(
         manifest: of a study, or of a folder.
         against: the real sources that each fake generator is measured against, and no other generator is looked at;
             all against all, if not given.
-        preprocess, reader: of the study, for images as its detectors see them; as they are stored, if not given.
+        preprocess, reader: of the study, for images as it makes them, and not those of single detectors; as they
+            are stored, if not given.
 
     Raises:
         InputError: an image has changed since it was indexed, or is gone.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,8 @@ from trainables.backbones.names import OPEN_CLIP, TIMM, check_stem, find_backbon
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from trainables.detector import Detector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,33 @@ class Backbone:
     layers: Mapping[str, nn.Module]
     feature_dim: int
     min_size: int
+
+    def frozen(self) -> Backbone:
+        """This network, its weights no longer to be trained."""
+        self.body.requires_grad_(False)
+        return self
+
+    def detector(
+        self, head: Callable[[int, int], nn.Module], classes: int, *, front: nn.Module | None = None
+    ) -> Detector:
+        """A detector that is this network under a head of its own; layers are the network's.
+
+        Args:
+            head: makes it, from D and C.
+            classes: C.
+            front: what the network sees of an image, (B, 3, H, W); its normalised colours if not given.
+        """
+        from trainables.detector import Detector
+
+        return Detector(
+            front=self.front if front is None else front,
+            body=self.body,
+            head=head(self.feature_dim, classes),
+            layers=self.layers,
+            feature_dim=self.feature_dim,
+            min_size=self.min_size,
+            classes=classes,
+        )
 
 
 def build_backbone(

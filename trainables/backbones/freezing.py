@@ -1,4 +1,4 @@
-"""How much of a detector is trained: S4's axis, from the head alone to everything."""
+"""How much of a detector is trained: S4's axis, from the head alone to everything; or nothing."""
 
 from __future__ import annotations
 
@@ -13,23 +13,26 @@ if TYPE_CHECKING:
     from trainables.detector import Detector
 
 
+NONE = "none"
+
+
 def _known(trainable: str) -> str:
-    if trainable == "none":
-        fix = "write `head`, or choose a detector whose head is solved"
-        raise InputError("a training must have something to train", value=trainable, fix=fix)
-    if not re.fullmatch(r"all|head|last:[1-9]\d*", trainable):
-        fix = "write `all`, `head`, or `last:2` for the head and the two blocks before it"
+    if not re.fullmatch(rf"all|{NONE}|head|last:[1-9]\d*", trainable):
+        fix = f"write `all`, `{NONE}`, `head`, or `last:2` for the head and the two blocks before it"
         raise InputError("no such part of a detector", value=trainable, fix=fix)
     return trainable
 
 
 Trainable = Annotated[str, AfterValidator(_known)]
-"""``all``, ``head``, or ``last:k``: the head and so many blocks before it, as ``trainables.blocks`` counts them."""
+"""``all``, ``head``, or ``last:k``: the head and so many blocks before it, as ``trainables.blocks`` counts them.
+
+``none`` is of a detector that comes as it shall be: its source training trains nothing; an adaptation may train it all.
+"""
 
 
 def last_blocks(trainable: str) -> int | None:
-    """How many blocks before the head are trained: 0 for ``head``, None for ``all``."""
-    if trainable == "all":
+    """How many blocks before the head a training may change: 0 for ``head``, None for all of them."""
+    if trainable in ("all", NONE):
         return None
     return int(trainable.removeprefix("last:")) if trainable != "head" else 0
 
@@ -47,6 +50,9 @@ def freeze(detector: Detector, trainable: str) -> None:
     count = last_blocks(trainable)
     if count is None:
         return
-    trained = {id(parameter) for parameter in deepest(detector, count)}
+    try:
+        trained = {id(parameter) for parameter in deepest(detector, count)}
+    except InputError as error:
+        raise error.at("trainable") from None
     for parameter in detector.parameters():
         parameter.requires_grad_(id(parameter) in trained)

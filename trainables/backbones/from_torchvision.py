@@ -32,7 +32,7 @@ def build(name: str, weights: Path | str | None, stem_stride: int, allow_downloa
         body=body,
         layers=layers,
         feature_dim=int(classifier.in_features),  # type: ignore[arg-type]
-        min_size=about.min_size // 4 if stem_stride == 1 else about.min_size,
+        min_size=about.smallest(stem_stride),
     )
 
 

@@ -44,6 +44,10 @@ class Family:
     min_size: int = 32
     colours: tuple[tuple[float, ...], tuple[float, ...]] = IMAGENET
 
+    def smallest(self, stem_stride: int = 2) -> int:
+        """Smallest height and width of an image where the stem has this stride."""
+        return self.min_size // 4 if stem_stride == 1 else self.min_size
+
 
 def _at(prefix: str, *paths: str) -> dict[str, str]:
     """Layers ``prefix1``, ``prefix2``, … at these paths."""
@@ -179,6 +183,18 @@ def block_count(name: str) -> int | None:
     if name.startswith((TIMM, OPEN_CLIP)):
         return None
     return len(family(name).layers) + family(name).stem
+
+
+def classifier(name: str) -> str | None:
+    """Path of the last affine map within the network; None of one that has none, or several."""
+    if name.startswith(OPEN_CLIP):
+        return None
+    if not name.startswith(TIMM):
+        return family(name).classifier
+    import timm
+
+    config = timm.get_pretrained_cfg(name.removeprefix(TIMM))
+    return config.classifier if config is not None and isinstance(config.classifier, str) else None
 
 
 def _find_in_open_clip(name: str) -> None:

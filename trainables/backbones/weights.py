@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,12 @@ RENAMED = {
     r"\.mlp\.linear_1\.": ".mlp.0.",
     r"\.mlp\.linear_2\.": ".mlp.3.",
 }
+OPTIONAL = ("num_batches_tracked", "_extra_state")
+"""Ends of names that older files lack."""
+NESTED = ("model", "state_dict", "net")
+"""Under which of its names a file that holds more than a state dict usually has one."""
+PARALLEL = "module."
+"""What ``nn.DataParallel`` puts before every name."""
 
 
 def as_weights(given: Any) -> Any:
@@ -83,18 +89,22 @@ def load(network: nn.Module, found: Mapping[str, Tensor], name: str, *, dropped:
     kept = {_renamed(key): tensor for key, tensor in found.items() if not key.startswith(dropped)}
     expected = network.state_dict()
     lists = {
-        "missing": [key for key in expected if key not in kept and not key.endswith("num_batches_tracked")],
+        "missing": [key for key in expected if key not in kept and not key.endswith(OPTIONAL)],
         "unknown": [key for key in kept if key not in expected],
         "of another shape": [key for key in expected if key in kept and kept[key].shape != expected[key].shape],
     }
     if any(lists.values()):
         listed = "; ".join(f"{what}: {_some(keys)}" for what, keys in lists.items() if keys)
-        raise InputError(f"these weights are not {name}'s", where=where, value=listed)
+        fix = "name the network that they are of, or other weights"
+        raise InputError(f"these weights are not {name}'s", where=where, value=listed, fix=fix)
     network.load_state_dict(kept, strict=False)
 
 
 def read(path: Path) -> dict[str, Tensor]:
-    """The tensors of a ``.safetensors`` file, or of one of ``torch.save`` that holds tensors only, by name.
+    """The tensors of a ``.safetensors`` file, or of one of ``torch.save``, by name.
+
+    Such a file holds them alone, or under one of ``NESTED`` beside other things. What ``nn.DataParallel`` puts before
+    their names is taken off. Nothing but tensors and plain values is unpickled.
 
     Raises:
         InputError: there is no such file, or it is something else.
@@ -110,14 +120,53 @@ def read(path: Path) -> dict[str, Tensor]:
         raise InputError("the file of weights does not exist", where=str(path), fix=fix)
     try:
         if path.suffix == ".safetensors":
-            return load_file(path)
+            return _bare(load_file(path))
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except pickle.UnpicklingError as error:
+        fix = "where it came from, save its state dict alone: `torch.save(model.state_dict(), path)`"
+        problem = "nothing but tensors is unpickled, and the file holds more"
+        raise InputError(problem, where=str(path), value=_refused(error), fix=fix) from error
+    except (SafetensorError, RuntimeError, EOFError, ValueError) as error:
         fix = "save a state dict of tensors, best as .safetensors"
         raise InputError(f"cannot read weights from it ({error})", where=str(path), fix=fix) from error
-    if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
-        raise InputError("the file holds something else than named tensors", where=str(path))
-    return content
+    return _bare(_state_dict(content, str(path)))
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first few of them."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _state_dict(content: Any, where: str) -> Mapping[str, Tensor]:
+    """The named tensors that a file holds, or that one of the things in it is.
+
+    Raises:
+        InputError: there are none.
+    """
+    found = content if isinstance(content, Mapping) else {}
+    for state in (found, *(found.get(key) for key in NESTED)):
+        if isinstance(state, Mapping) and state and all(map(_is_named_tensor, state.items())):
+            return state
+    fix = f"save a state dict, alone or as one of {', '.join(f'`{key}`' for key in NESTED)}"
+    value = _some([str(key) for key in found]) or type(content).__name__
+    raise InputError("the file holds something else than named tensors", where=where, value=value, fix=fix)
+
+
+def _refused(error: Exception) -> str | None:
+    """The class that torch names in its refusal to unpickle, if it names one."""
+    found = re.search(r"GLOBAL (\S+)", str(error))
+    return found and found[1]
+
+
+def _is_named_tensor(item: tuple[Any, Any]) -> bool:
+    import torch
+
+    return isinstance(item[0], str) and isinstance(item[1], torch.Tensor)
+
+
+def _bare(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    parallel = all(key.startswith(PARALLEL) for key in state)
+    return {key.removeprefix(PARALLEL) if parallel else key: tensor for key, tensor in state.items()}
 
 
 def _timm_files(name: str) -> dict[str, str]:
@@ -142,7 +191,3 @@ def _renamed(key: str) -> str:
     for old, new in RENAMED.items():
         key = re.sub(old, new, key)
     return key
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -12,14 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from trainables.benchmark.images import ImageSpec, Row, image_specs, make_image
 from trainables.benchmark.presets import Preset, find_preset
 from trainables.benchmark.workers import map_in_processes
 from trainables.contract import Split
 from trainables.errors import InputError
-from trainables.writing import atomic_file, writing
+from trainables.writing import atomic_file, locked, writing
 
 RECIPE = "benchmark.json"
 MANIFEST = "manifest.csv"
@@ -82,12 +80,10 @@ def make_benchmark(
     knobs = find_preset(preset).resized(counts, image_size)
     specs = list(image_specs(knobs))
     recipe = {"version": VERSION, "preset": preset, "seed": seed, "knobs": knobs.model_dump(mode="json")}
-    with writing(root.parent):
-        root.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(root.parent / f".{root.name}.lock"):
-            made = not _is_there(root, recipe)
-            if made:
-                _make(root, specs, recipe, partial(make_image, preset=knobs, seed=seed), progress, workers)
+    with writing(root.parent), locked(root.parent / f".{root.name}.lock"):
+        made = not _is_there(root, recipe)
+        if made:
+            _make(root, specs, recipe, partial(make_image, preset=knobs, seed=seed), progress, workers)
     return Benchmark(root=root, preset=knobs, seed=seed, images=len(specs), made=made)
 
 

@@ -65,6 +65,7 @@ class Preset(Config):
 
 
 _DEMO_COUNTS = {Split.TRAIN: 400, Split.VAL: 100, Split.ADAPT: 200, Split.FEW: 20, Split.TEST: 200}
+_LARGE_COUNTS = {**_DEMO_COUNTS, Split.TRAIN: 1600, Split.VAL: 200}
 _SMOKE_COUNTS = {Split.TRAIN: 64, Split.VAL: 24, Split.ADAPT: 32, Split.FEW: 8, Split.TEST: 32}
 _RANKING_COUNTS = {Split.TRAIN: 400, Split.VAL: 100, Split.ADAPT: 20, Split.FEW: 20, Split.TEST: 200}
 _BOTH_CAMERAS: dict[Split, tuple[str, ...]] = dict.fromkeys(_DEMO_COUNTS, ("compact", "reflex"))
@@ -86,6 +87,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
         "smoke": _DEMO.resized(_SMOKE_COUNTS, None),
         "demo": _DEMO,
+        "large": _DEMO.resized(_LARGE_COUNTS, None),
         "ranking": Preset(
             fakes=_RANKING_COUNTS,
             reals={Split.ADAPT: 180},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -36,7 +36,7 @@ def assemble(
     splits: Fractions,
     *,
     overlap: Literal["refuse", "drop"] = "refuse",
-    preprocess: Preprocess | None = None,
+    preprocesses: Mapping[str, Preprocess] | None = None,
     complete: bool = True,
 ) -> Manifest:
     """The images of a study.
@@ -49,7 +49,8 @@ def assemble(
         splits: shares, where the layouts do not fix them.
         overlap: what to do where a fixed split divides a group: ``refuse``, with the list; or ``drop`` the copies
             outside the test split (then outside few, adapt, fusion, val) and list them as unusable.
-        preprocess: with it, an image smaller than the crop counts as unusable.
+        preprocesses: the ways in which images are seen, as for ``problems_with``: an image that one of them cannot take
+            counts as unusable, so that all detectors are compared on the same images.
         complete: whether the images must do for a study: both classes are there, and no image is of two generators.
 
     Raises:
@@ -57,7 +58,7 @@ def assemble(
             two generators; overlap; unusable files where they are refused. Each message lists what it is about.
     """
     roots = tuple(index.root for index, _ in folders)
-    frame = _joined(folders, preprocess)
+    frame = _joined(folders, preprocesses or {})
     refuse_shared_names(frame)
     refuse_mixed_families(frame)
     usable = (frame["problem"] == "").to_numpy()
@@ -70,10 +71,11 @@ def assemble(
     return Manifest(roots, typed(frame), not_taken=not_taken)
 
 
-def _joined(folders: Sequence[tuple[Index, Choosing]], preprocess: Preprocess | None) -> pd.DataFrame:
+def _joined(folders: Sequence[tuple[Index, Choosing]], preprocesses: Mapping[str, Preprocess]) -> pd.DataFrame:
     """What is taken of all folders, every row with a family and a source."""
     parts = [
-        taken(index, choosing, preprocess).assign(folder=position) for position, (index, choosing) in enumerate(folders)
+        taken(index, choosing, preprocesses).assign(folder=position)
+        for position, (index, choosing) in enumerate(folders)
     ]
     frame = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0].reset_index(drop=True)
     plain = frame["label"].map({0: "real", 1: "fake"}).astype("str")

@@ -10,10 +10,10 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from trainables.data.preprocess import Preprocess
@@ -22,7 +22,7 @@ from trainables.data.stack import open_pixels
 from trainables.data.stream import Stream
 from trainables.errors import InputError
 from trainables.prefetch import ahead
-from trainables.writing import FULL, atomic_file, remove_temporaries, writing
+from trainables.writing import FULL, write_once
 
 _CHUNK = 64e6
 """Bytes that are decoded while those before are written; a single image may take more."""
@@ -47,13 +47,7 @@ def cached_pixels(images: ImageSet, stream: Stream, cache: Path) -> NDArray[np.u
         InputError: a file has changed since it was indexed; the disk is full; the folder cannot be written.
     """
     target = cache / f"{_key(images, stream.preprocess)}.npy"
-    if not target.exists():
-        with writing(cache):
-            cache.mkdir(parents=True, exist_ok=True)
-            with FileLock(target.with_suffix(".lock")):
-                if not target.exists():
-                    remove_temporaries(cache, target.name)
-                    _build(target, images, stream)
+    write_once(target, partial(_build, images, stream))
     return open_pixels(target)
 
 
@@ -62,13 +56,12 @@ def _key(images: ImageSet, preprocess: Preprocess) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]
 
 
-def _build(target: Path, images: ImageSet, stream: Stream) -> None:
+def _build(images: ImageSet, stream: Stream, path: Path) -> None:
     header = {"descr": "|u1", "fortran_order": False, "shape": stream.shape}
     # Written, not mapped: a full disk is an error when writing, and the end of the process when mapping.
     with (
-        atomic_file(target) as temporary,
-        _room_for(bytes_of(images, stream.preprocess), images, target.parent),
-        temporary.open("wb") as file,
+        _room_for(bytes_of(images, stream.preprocess), images, path.parent),
+        path.open("wb") as file,
         ahead(_chunks(stream), depth=1) as chunks,
     ):
         np.lib.format.write_array_header_1_0(file, header)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -141,8 +142,11 @@ class Manifest:
         return counts.reindex(rows, fill_value=0).assign(unusable=unusable.reindex(rows, fill_value=0)).reset_index()
 
     def fitting(self, preprocess: Preprocess) -> Manifest:
-        """The manifest in which an image that is smaller than the crop counts as unusable."""
-        return replace(self, frame=self.frame.assign(problem=problems_with(self.frame, preprocess)))
+        """The manifest in which an image that is smaller than the crop counts as unusable; itself where none is."""
+        problem = problems_with(self.frame, {"": preprocess})
+        if problem.equals(self.frame["problem"]):
+            return self
+        return replace(self, frame=self.frame.assign(problem=problem))
 
     def save(self, path: Path) -> None:
         """Write it as Parquet, whole or not at all."""
@@ -171,14 +175,27 @@ class Manifest:
         return manifest
 
 
-def problems_with(frame: pd.DataFrame, preprocess: Preprocess) -> pd.Series[str]:
-    """Why each image cannot be used; blank if it can. Of many images few have a size of their own."""
+def problems_with(frame: pd.DataFrame, preprocesses: Mapping[str, Preprocess]) -> pd.Series[str]:
+    """Why each image cannot be used; blank if it can. Of many images few have a size of their own.
+
+    Args:
+        frame: columns ``width``, ``height`` and ``problem``.
+        preprocesses: the ways in which images are seen, by the detector that sees them so; by a blank name the study's.
+    """
     numbers, sizes = pd.MultiIndex.from_frame(frame[["width", "height"]]).factorize()
-    told = np.array([preprocess.problem(int(width), int(height)) for width, height in sizes], dtype=object)
+    told = np.array([_refusal(int(width), int(height), preprocesses) for width, height in sizes], dtype=object)
     known = frame["problem"]
     if not told.any():
         return known
     return known.mask(known == "", pd.Series(told[numbers], frame.index, dtype="str"))
+
+
+def _refusal(width: int, height: int, preprocesses: Mapping[str, Preprocess]) -> str:
+    """Why the first of them that cannot take an image of this size cannot; blank if all can."""
+    for name, preprocess in preprocesses.items():
+        if problem := preprocess.problem(width, height):
+            return f"{problem} (`preprocess` of {name})" if name else problem
+    return ""
 
 
 def typed(frame: pd.DataFrame) -> pd.DataFrame:

@@ -68,28 +68,32 @@ class Random(Config):
 
     With ``top`` the squares of an image vote, as in Mandelli et al. 2022 and 2024 (800 squares of 96 pixels, of which
     600 count): an image is as fake as its most suspicious parts. That is the score of an image, in validation,
-    selection, test and prediction. Training sees every square as an image of its own, with the image's label, so an
-    epoch is ``count`` times as long.
+    selection, test and prediction. Training sees squares as images of their own, each with its image's label.
 
     Attributes:
         count: how many.
         seed: with it and the image's content, the places are fixed.
         top: the score of an image is the mean P(fake) of so many of its squares, the highest; of all if not given.
+        training: how many of an image's squares are trained on, its first, the same ones in every epoch; all if not
+            given, and an epoch is then ``count`` times as long. It holds for every image that a method learns from,
+            with or without labels. Validation, selection, test and prediction see all ``count``.
     """
 
-    LATER: ClassVar[tuple[str, ...]] = ("top",)
+    LATER: ClassVar[tuple[str, ...]] = ("top", "training")
 
     kind: Literal["random"] = "random"
     count: PositiveInt = 4
     seed: NonNegativeInt = 0
     top: PositiveInt | None = None
+    training: PositiveInt | None = None
 
     @model_validator(mode="after")
     def _has_as_many(self) -> Random:
-        if self.top is not None and self.top > self.count:
-            problem = f"of {self.count} squares no {self.top} can count"
-            fix = f"make `top` {self.count} at most, or `count` {self.top} at least"
-            raise InputError(problem, value=f"count: {self.count}, top: {self.top}", fix=fix)
+        for name, wanted, what in (("top", self.top, "count"), ("training", self.training, "be trained on")):
+            if wanted is not None and wanted > self.count:
+                problem = f"of {self.count} squares no {wanted} can {what}"
+                fix = f"make `{name}` {self.count} at most, or `count` {wanted} at least"
+                raise InputError(problem, value=f"count: {self.count}, {name}: {wanted}", fix=fix)
         return self
 
     def boxes(self, width: int, height: int, size: int, key: str) -> Iterator[Box]:
@@ -152,6 +156,17 @@ class Preprocess(Config):
     def top(self) -> int | None:
         """How many of them count for the image's score, the highest; None: all."""
         return self.patches.top if isinstance(self.patches, Random) else None
+
+    def cutting(self, *, training: bool) -> Preprocess:
+        """What of it makes the pixels of images that are trained on, or of all others: not how their squares vote.
+
+        The squares in training are the first of those that are seen otherwise.
+        """
+        if not isinstance(self.patches, Random):
+            return self
+        count = self.patches.training if training else None
+        squares = Random(count=count or self.patches.count, seed=self.patches.seed)
+        return self.model_copy(update={"patches": squares})
 
     def __call__(self, image: Image.Image, key: str = "") -> NDArray[np.uint8]:
         """The squares, (views, size, size, 3) uint8 RGB.

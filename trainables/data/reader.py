@@ -26,7 +26,8 @@ Key = tuple[str, Split]
 class Reader:
     """Reads image sets: from the node's cache, where they are decoded once; or, beyond the budget, from their files.
 
-    Which of the two it is makes no difference to a pixel. Nothing is decoded before it is asked for.
+    Which of the two it is makes no difference to a pixel. Nothing is decoded before it is asked for, and of images
+    that are trained on no square is kept but those that training sees.
 
     Args:
         manifest: its unusable files, and those too small for the crop, are left out.
@@ -41,37 +42,41 @@ class Reader:
         self._manifest, self._preprocess = manifest.fitting(preprocess), preprocess
         self._cache, self._budget = Path(cache), budget
 
-    def images(self, generators: Sequence[str], split: Split, most: Mapping[str, int] | None = None) -> Images:
+    def images(
+        self, generators: Sequence[str], split: Split, most: Mapping[str, int] | None = None, *, whole: bool = False
+    ) -> Images:
         """The images of these generators and real sources in a split, in this order, each set ordered by digest.
 
         An image that several real sources have in common is among those of the first.
 
         Args:
             most: how many of some of them, the first in that order; all of those that are not named.
+            whole: all squares of every image, in a split that is trained on too.
 
         Raises:
             InputError: one of them has no images in this split; see also ``cached_pixels``.
         """
         found = [self._find(generator, split) for generator in generators]
+        seen = self._seen(split, whole)
         rows = pd.concat([self._rows(images)[["digest", "pixels"]] for images in found], ignore_index=True)
         owners = np.repeat(np.arange(len(found)), [images.count for images in found])
         kept = _among_first([images.count for images in found], [(most or {}).get(each.generator) for each in found])
         kept = kept[~rows["pixels"].iloc[kept].duplicated().to_numpy()]
-        owners = np.repeat(owners[kept], self._preprocess.views)
-        everything = len(kept) == len(rows)
+        owners = np.repeat(owners[kept], seen.views)
+        order = None if len(kept) == len(rows) else _squares(kept, seen.views)
         return Images(
-            pixels=Stack([self._pixels(images) for images in found], None if everything else self._squares(kept)),
+            pixels=Stack([self._pixels(images, seen) for images in found], order),
             labels=np.array([images.label for images in found], np.int64)[owners],
-            ids=self._ids(rows["digest"].take(kept).tolist()),
+            ids=_ids(rows["digest"].take(kept).tolist(), seen.views),
             generators=[found[k].generator for k in owners],
-            views=self._preprocess.views,
-            top=self._preprocess.top,
+            views=seen.views,
+            top=self._preprocess.top if seen.views == self._preprocess.views else None,
         )
 
-    def unlabelled(self, generators: Sequence[str], split: Split) -> Unlabelled:
+    def unlabelled(self, generators: Sequence[str], split: Split, *, whole: bool = False) -> Unlabelled:
         """The same images without labels, all of them ordered by digest: their order says nothing of the class."""
-        images = self.images(generators, split)
-        order = self._squares(np.argsort(np.array(images.ids[:: images.views]), kind="stable"))
+        images = self.images(generators, split, whole=whole)
+        order = _squares(np.argsort(np.array(images.ids[:: images.views]), kind="stable"), images.views)
         return Unlabelled(pixels=Stack([images.pixels], order), ids=[images.ids[i] for i in order])
 
     @cached_property
@@ -83,7 +88,7 @@ class Reader:
         """The sets that the budget has room for."""
         chosen, room = set(), self._budget
         for key, images in self._sets.items():
-            if (size := bytes_of(images, self._preprocess)) <= room:
+            if (size := bytes_of(images, self._seen(images.split))) <= room:
                 chosen.add(key)
                 room -= size
         return frozenset(chosen)
@@ -102,21 +107,25 @@ class Reader:
     def _rows(self, images: ImageSet) -> pd.DataFrame:
         return self._manifest.rows(images.generator, images.split)
 
-    def _pixels(self, images: ImageSet) -> Pixels:
-        stream = Stream(self._manifest.roots, self._rows(images), self._preprocess)
-        cached = (images.generator, images.split) in self._cached
+    def _pixels(self, images: ImageSet, seen: Preprocess) -> Pixels:
+        stream = Stream(self._manifest.roots, self._rows(images), seen)
+        # Squares of training images that training does not see have no room in the budget.
+        cached = seen == self._seen(images.split) and (images.generator, images.split) in self._cached
         return cached_pixels(images, stream, self._cache) if cached else stream
 
-    def _squares(self, images: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Positions of the squares of images at these positions."""
-        views = self._preprocess.views
-        return (images[:, None] * views + np.arange(views)).reshape(-1)
+    def _seen(self, split: Split, whole: bool = False) -> Preprocess:
+        """By which images of a split are made into squares."""
+        return self._preprocess.cutting(training=split.trained_on and not whole)
 
-    def _ids(self, digests: list[str]) -> list[str]:
-        """Of the squares: the image's digest, and after it which of its squares, where there are several."""
-        if self._preprocess.views == 1:
-            return digests
-        return [f"{digest}/{k}" for digest in digests for k in range(self._preprocess.views)]
+
+def _squares(images: NDArray[np.int64], views: int) -> NDArray[np.int64]:
+    """Positions of the squares of images at these positions."""
+    return (images[:, None] * views + np.arange(views)).reshape(-1)
+
+
+def _ids(digests: list[str], views: int) -> list[str]:
+    """Of the squares: the image's digest, and after it which of its squares, where there are several."""
+    return digests if views == 1 else [f"{digest}/{k}" for digest in digests for k in range(views)]
 
 
 def _among_first(counts: Sequence[int], most: Sequence[int | None]) -> NDArray[np.int64]:

@@ -16,7 +16,7 @@ from trainables.errors import InputError, nearest
 from trainables.indexing.index import Index
 
 
-def taken(index: Index, choosing: Choosing, preprocess: Preprocess | None = None) -> pd.DataFrame:
+def taken(index: Index, choosing: Choosing, preprocesses: Mapping[str, Preprocess]) -> pd.DataFrame:
     """The rows that are taken, ordered by path.
 
     The family is the chosen one, else the layout's, else blank. A file that could not be read has no size, so no size
@@ -25,7 +25,7 @@ def taken(index: Index, choosing: Choosing, preprocess: Preprocess | None = None
     Args:
         index: of a folder.
         choosing: what is taken of it.
-        preprocess: with it, an image smaller than the crop counts as unusable.
+        preprocesses: as for ``problems_with``: an image that one of them cannot take counts as unusable.
 
     Raises:
         InputError: a chosen name is not in the folder; nothing is left; unusable files where they are refused.
@@ -39,8 +39,7 @@ def taken(index: Index, choosing: Choosing, preprocess: Preprocess | None = None
     except InputError as error:
         raise error.at(str(index.root)) from None
     sound = int((frame["problem"] == "").sum())
-    if preprocess:
-        frame = frame.assign(problem=problems_with(frame, preprocess))
+    frame = frame.assign(problem=problems_with(frame, preprocesses))
     if choosing.unusable == "refuse":
         refuse_unusable(frame, index.root, unfit=int((frame["problem"] == "").sum()) < sound)
     return frame if frame["path"].is_monotonic_increasing else frame.sort_values("path")

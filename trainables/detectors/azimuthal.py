@@ -33,21 +33,10 @@ class Config(LinearHead):
 
 def build(config: Config, classes: int) -> Detector:
     """A detector without layers to look into: its features are no maps."""
-    from torch import nn
+    from trainables.spectra import Azimuthal
+    from trainables.standardising import under_linear_head
 
-    from trainables.detector import Detector
-    from trainables.heads import linear
-    from trainables.spectra import Azimuthal, Standardised
-
-    return Detector(
-        front=Standardised(Azimuthal(config.bins)),
-        body=nn.Identity(),
-        head=linear(config.bins, classes),
-        layers={},
-        feature_dim=config.bins,
-        min_size=8,
-        classes=classes,
-    )
+    return under_linear_head(Azimuthal(config.bins), config.bins, classes, layers={})
 
 
 def solve(config: Config, detector: Detector, source: Images, source_val: Images, context: Context) -> Outcome:
@@ -56,8 +45,6 @@ def solve(config: Config, detector: Detector, source: Images, source_val: Images
     Raises:
         InputError: the images are of one class.
     """
-    from trainables import solving
-    from trainables.spectra import standardise
+    from trainables import standardising
 
-    standardise(detector, source.pixels, context.device)
-    return solving.solve(config, detector, source, source_val, context)
+    return standardising.solve(config, detector, source, source_val, context)

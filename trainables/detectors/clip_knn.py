@@ -39,11 +39,12 @@ def build(config: Config, classes: int) -> Detector:
     Raises:
         InputError: the weights are missing, unreadable or another model's.
     """
-    from trainables.clip import on_features
     from trainables.neighbours import Neighbours
 
-    backbone = config.backbone()
-    return on_features(backbone, Neighbours(backbone.feature_dim, config.k, classes), classes)
+    def head(features: int, classes: int) -> Neighbours:
+        return Neighbours(features, config.k, classes)
+
+    return config.backbone().frozen().detector(head, classes)
 
 
 def solve(config: Config, detector: Detector, source: Images, source_val: Images, context: Context) -> Outcome:

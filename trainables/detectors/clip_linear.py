@@ -37,11 +37,9 @@ def build(config: Config, classes: int) -> Detector:
     Raises:
         InputError: the weights are missing, unreadable or another model's.
     """
-    from trainables.clip import on_features
     from trainables.heads import linear
 
-    backbone = config.backbone()
-    return on_features(backbone, linear(backbone.feature_dim, classes), classes)
+    return config.backbone().frozen().detector(linear, classes)
 
 
 def solve(config: Config, detector: Detector, source: Images, source_val: Images, context: Context) -> Outcome:

@@ -5,30 +5,19 @@ Wang et al. 2020 ("CNN-generated images are surprisingly easy to spot... for now
 .5 (the paper's .1 is ``recipe: {augment: cnndetection_light}``). After 5 epochs without a better validation accuracy
 the learning rate falls to a tenth; below 1e-6 the training ends. Two logits stand for the published one: with the
 softmax they span the same detectors. Published training takes squares of 224 pixels from images scaled to 256, and
-starts from ImageNet's weights: that is a study's ``preprocess`` and ``weights``.
+starts from ImageNet's weights: that is the detector's ``preprocess`` and ``weights``.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING
 
-from pydantic import AfterValidator, BeforeValidator, model_validator
-
+from trainables.architecture import OnBackbone
 from trainables.augment import Augment
-from trainables.backbones.names import find_backbone
-from trainables.backbones.weights import as_weights, check_tag
-from trainables.contract import Config as MemberConfig
 from trainables.recipe import Recipe
 
 if TYPE_CHECKING:
     from trainables.detector import Detector
-
-
-def _found(name: str) -> str:
-    find_backbone(name)
-    return name
-
 
 PUBLISHED = Recipe(
     epochs=100,
@@ -43,27 +32,15 @@ PUBLISHED = Recipe(
 """As the authors train; they give no bound on the epochs."""
 
 
-class Config(MemberConfig):
+class Config(OnBackbone):
     """Parameters of ``cnndetection``.
 
     Attributes:
-        architecture: the network: a name of torchvision's, or ``timm/<name>``.
-        weights: a file of them, or a tag under which the network's are published (``IMAGENET1K_V1``); their classifier
-            is dropped. Random weights if not given.
-        allow_download: whether the published file of a tag may be fetched.
         recipe: how it is trained.
     """
 
-    architecture: Annotated[str, AfterValidator(_found)] = "resnet50"
-    weights: Annotated[Path | str | None, BeforeValidator(as_weights)] = None
-    allow_download: bool = False
+    architecture: str = "resnet50"
     recipe: Recipe = PUBLISHED
-
-    @model_validator(mode="after")
-    def _weights_are_published(self) -> Self:
-        if isinstance(self.weights, str):
-            check_tag(self.architecture, self.weights, self.allow_download)
-        return self
 
 
 def build(config: Config, classes: int) -> Detector:
@@ -72,17 +49,6 @@ def build(config: Config, classes: int) -> Detector:
     Raises:
         InputError: the weights are missing, unreadable or another network's.
     """
-    from trainables.backbones import build_backbone
-    from trainables.detector import Detector
-    from trainables.heads import build_head
+    from trainables.heads import linear
 
-    backbone = build_backbone(config.architecture, weights=config.weights, allow_download=config.allow_download)
-    return Detector(
-        front=backbone.front,
-        body=backbone.body,
-        head=build_head("linear", backbone.feature_dim, classes),
-        layers=backbone.layers,
-        feature_dim=backbone.feature_dim,
-        min_size=backbone.min_size,
-        classes=classes,
-    )
+    return config.backbone().detector(linear, classes)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from trainables.contract import Config as MemberConfig
 from trainables.recipe import Recipe
+from trainables.small_cnn import OnSmallCnn, small_cnn
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,24 +22,20 @@ if TYPE_CHECKING:
     from trainables.detector import Detector
 
 
-class Config(MemberConfig):
+class Config(OnSmallCnn):
     """Parameters of ``constrained``.
 
     Attributes:
         filters: constrained filters over the three colours; published: 3, of grey images.
-        width: channels of the first of four blocks; the others have 2, 4 and 4 times as many.
         recipe: how it is trained.
     """
 
     filters: int = Field(default=6, ge=1, le=64)
-    width: int = Field(default=8, ge=2, le=256)
     recipe: Recipe = Recipe(learning_rate=2e-3)
 
 
 def build(config: Config, classes: int) -> Detector:
     """A ``small_cnn`` of the constrained filters' responses, brought to one scale by BatchNorm."""
-    from trainables.small_cnn import small_cnn
-
     return small_cnn(partial(_front, config.filters), config.filters, config.width, classes)
 
 

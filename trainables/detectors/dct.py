@@ -35,20 +35,12 @@ def build(config: Config, classes: int) -> Detector:
     """A detector with the layer ``spectrum``: log |c| of the three colours, in cosine frequency, not in place."""
     from torch import nn
 
-    from trainables.detector import Detector
-    from trainables.heads import linear
-    from trainables.spectra import LogCosine, Standardised
+    from trainables.spectra import LogCosine
+    from trainables.standardising import under_linear_head
 
-    spectrum, features = LogCosine(), 3 * config.bins**2
-    return Detector(
-        front=Standardised(nn.Sequential(spectrum, nn.AdaptiveAvgPool2d(config.bins))),
-        body=nn.Flatten(),
-        head=linear(features, classes),
-        layers={"spectrum": spectrum},
-        feature_dim=features,
-        min_size=8,
-        classes=classes,
-    )
+    spectrum = LogCosine()
+    binned = nn.Sequential(spectrum, nn.AdaptiveAvgPool2d(config.bins))
+    return under_linear_head(binned, 3 * config.bins**2, classes, layers={"spectrum": spectrum})
 
 
 def solve(config: Config, detector: Detector, source: Images, source_val: Images, context: Context) -> Outcome:
@@ -57,8 +49,6 @@ def solve(config: Config, detector: Detector, source: Images, source_val: Images
     Raises:
         InputError: the images are of one class.
     """
-    from trainables import solving
-    from trainables.spectra import standardise
+    from trainables import standardising
 
-    standardise(detector, source.pixels, context.device)
-    return solving.solve(config, detector, source, source_val, context)
+    return standardising.solve(config, detector, source, source_val, context)

@@ -41,7 +41,8 @@ def build(config: Config, classes: int) -> Detector:
 
     from trainables.detector import Detector
     from trainables.heads import linear
-    from trainables.spectra import LogCosine, Standardised
+    from trainables.spectra import LogCosine
+    from trainables.standardising import Standardised
 
     convolutions = [_convolution(inputs, outputs) for inputs, outputs in zip((3, *CHANNELS), CHANNELS, strict=False)]
     first, second, third, fourth = convolutions
@@ -61,7 +62,7 @@ def build(config: Config, classes: int) -> Detector:
 
 def prepare(config: Config, detector: Detector, source: Images, context: Context) -> None:
     """Learn each coefficient's mean and deviation on the images it is to be trained on; they are fixed from then on."""
-    from trainables.spectra import standardise
+    from trainables.standardising import standardise
 
     standardise(detector, source.pixels, context.device)
 

@@ -50,8 +50,8 @@ class Config(OnBackbone):
     @property
     def specialists(self) -> tuple[Specialist, ...]:
         """One of each family; fusions that differ in their own recipe alone have them in common."""
-        start = {"architecture": self.architecture, "weights": self.weights, "allow_download": self.allow_download}
-        config = find("detectors", "backbone").config.model_validate({**start, "recipe": self.specialist})
+        network = {name: getattr(self, name) for name in OnBackbone.model_fields}
+        config = find("detectors", "backbone").config.model_validate({**network, "recipe": self.specialist})
         return tuple(Specialist(kind="backbone", config=config, family=each, ratio=self.ratio) for each in FAMILIES)
 
 

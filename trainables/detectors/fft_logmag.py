@@ -32,20 +32,11 @@ def build(config: Config, classes: int) -> Detector:
     Raises:
         InputError: the weights are missing, unreadable or another network's.
     """
-    from trainables.detector import Detector
     from trainables.heads import linear
-    from trainables.spectra import LogMagnitude, Standardised
+    from trainables.spectra import LogMagnitude
+    from trainables.standardising import Standardised
 
-    backbone = config.backbone()
-    return Detector(
-        front=Standardised(LogMagnitude()),
-        body=backbone.body,
-        head=linear(backbone.feature_dim, classes),
-        layers=backbone.layers,
-        feature_dim=backbone.feature_dim,
-        min_size=backbone.min_size,
-        classes=classes,
-    )
+    return config.backbone().detector(linear, classes, front=Standardised(LogMagnitude()))
 
 
 def prepare(config: Config, detector: Detector, source: Images, context: Context) -> None:
@@ -53,6 +44,6 @@ def prepare(config: Config, detector: Detector, source: Images, context: Context
 
     From then on the detector takes images of their size alone.
     """
-    from trainables.spectra import standardise
+    from trainables.standardising import standardise
 
     standardise(detector, source.pixels, context.device)

@@ -32,17 +32,7 @@ def build(config: Config, classes: int) -> Detector:
     Raises:
         InputError: the weights are missing, unreadable or another network's.
     """
-    from trainables.detector import Detector
     from trainables.heads import linear
     from trainables.spectra import FourierReal
 
-    backbone = config.backbone()
-    return Detector(
-        front=FourierReal(),
-        body=backbone.body,
-        head=linear(backbone.feature_dim, classes),
-        layers=backbone.layers,
-        feature_dim=backbone.feature_dim,
-        min_size=backbone.min_size,
-        classes=classes,
-    )
+    return config.backbone().detector(linear, classes, front=FourierReal())

@@ -2,7 +2,7 @@
 
 As source project S1 has it, ``{architecture: vgg16, head: svm}``: VGG-16 up to its second fully connected layer, 4096
 features an image, under a linear SVM. It feeds the network 224 x 224 pixels and has one classifier for each size that
-images were brought to before; here these are studies that differ in ``preprocess`` (the files' own squares, 64, 256),
+images were brought to before; here these are detectors that differ in ``preprocess`` (the files' own squares, 64, 256),
 and a convolutional network takes the squares as they are.
 
 **It needs weights to mean something.** With none given the network is random, and what is measured is how far random
@@ -33,19 +33,9 @@ def build(config: Config, classes: int) -> Detector:
     Raises:
         InputError: the weights are missing, unreadable or another network's.
     """
-    from trainables.detector import Detector
     from trainables.heads import linear
 
-    backbone = config.backbone()
-    return Detector(
-        front=backbone.front,
-        body=backbone.body.requires_grad_(False),
-        head=linear(backbone.feature_dim, classes),
-        layers=backbone.layers,
-        feature_dim=backbone.feature_dim,
-        min_size=backbone.min_size,
-        classes=classes,
-    )
+    return config.backbone().frozen().detector(linear, classes)
 
 
 def solve(config: Config, detector: Detector, source: Images, source_val: Images, context: Context) -> Outcome:

@@ -37,18 +37,9 @@ def build(config: Config, classes: int) -> Detector:
     Raises:
         InputError: the weights are missing, unreadable or another network's; the network has nothing to correct.
     """
-    from trainables.detector import Detector
     from trainables.heads import linear
     from trainables.lowrank import correct
 
     backbone = config.backbone()
     correct(backbone.body, config.rank, config.alpha)
-    return Detector(
-        front=backbone.front,
-        body=backbone.body,
-        head=linear(backbone.feature_dim, classes),
-        layers=backbone.layers,
-        feature_dim=backbone.feature_dim,
-        min_size=backbone.min_size,
-        classes=classes,
-    )
+    return backbone.detector(linear, classes)

@@ -16,10 +16,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
-
-from trainables.contract import Config as MemberConfig
 from trainables.recipe import Recipe
+from trainables.small_cnn import OnSmallCnn, small_cnn
 
 if TYPE_CHECKING:
     from trainables.detector import Detector
@@ -28,26 +26,22 @@ if TYPE_CHECKING:
 SCALE = 2 / 3
 
 
-class Config(MemberConfig):
+class Config(OnSmallCnn):
     """Parameters of ``npr``.
 
     Attributes:
         body: ``resnet50`` is the published one: ResNet-50 as far as its second stage, the first filter 3x3 at stride 2,
             1.44 million parameters from random weights (published: Adam at 2e-4, batches of 32); ``small``: four
-            small blocks for a CPU.
-        width: channels of the first of the small blocks; no part of ``resnet50``.
+            small blocks for a CPU, which alone have a ``width``.
         recipe: how it is trained.
     """
 
     body: Literal["small", "resnet50"] = "small"
-    width: int = Field(default=8, ge=2, le=256)
     recipe: Recipe = Recipe(learning_rate=2e-3)
 
 
 def build(config: Config, classes: int) -> Detector:
     """A detector with random weights; layers ``block1`` to ``block4`` (``small``), or ``layer1`` and ``layer2``."""
-    from trainables.small_cnn import small_cnn
-
     if config.body == "small":
         return small_cnn(npr, 3, config.width, classes)
     return _published(classes)

@@ -13,33 +13,31 @@ for a factor, the bias and what is below 0.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from trainables.contract import Config as MemberConfig
 from trainables.recipe import Recipe
+from trainables.small_cnn import OnResiduals, OnSmallCnn
 
 if TYPE_CHECKING:
     from trainables.detector import Detector
 
 
-class Config(MemberConfig):
+class Config(OnSmallCnn):
     """Parameters of ``patches``.
 
     Attributes:
         body: ``resnet18`` is a published one: ResNet-18 as far as its first stages (published: Adam at 1e-3, constant,
-            batches of 32, from random weights); ``small``: the filters and blocks of ``residual_cnn``, for a CPU.
+            batches of 32, from random weights); ``small``: the filters and blocks of ``residual_cnn``, for a CPU,
+            which alone have a ``width``.
         stages: of ResNet-18 that are kept: 1, as published, has patches of 43x43 pixels, 2 of 99x99; the small one's
             are of 42x42.
-        width: channels of the first of the small blocks.
         recipe: how it is trained.
     """
 
     body: Literal["small", "resnet18"] = "small"
     stages: int = Field(default=1, ge=1, le=2)
-    width: int = Field(default=8, ge=2, le=256)
     recipe: Recipe = Recipe(batch=32, learning_rate=2e-3)
 
 
@@ -50,12 +48,9 @@ def build(config: Config, classes: int) -> Detector:
 
 def _small(width: int, classes: int) -> Detector:
     from trainables.filters import four_models
-    from trainables.front_ends import residuals
     from trainables.pooling import OneOfThem
-    from trainables.small_cnn import small_cnn
 
-    kernels = four_models()
-    return small_cnn(partial(residuals, kernels), 3 * len(kernels), width, classes, pooling=OneOfThem())
+    return OnResiduals(width=width).detector(four_models(), classes, OneOfThem())
 
 
 def _published(stages: int, classes: int) -> Detector:

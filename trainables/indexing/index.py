@@ -9,7 +9,6 @@ take gigabytes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -17,7 +16,6 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from filelock import FileLock
 
 from trainables.contract import Config
 from trainables.errors import InputError
@@ -27,7 +25,7 @@ from trainables.indexing.found import Found
 from trainables.indexing.kept import FACTS, FOUND, INDEX, KEY, READ, Kept, rows_to_batch
 from trainables.indexing.recognise import recognise
 from trainables.registry import find
-from trainables.writing import writing
+from trainables.writing import locked
 
 _CHUNK = 16_384
 
@@ -141,10 +139,7 @@ def _brought_up_to_date(store: Kept, found: pa.Table, read: Callable[..., pa.Tab
     if index is not None and _still_holds(index, found) and not store.parts.exists():
         return index
     del index
-    with ExitStack() as held:
-        with writing(store.file):
-            store.file.parent.mkdir(parents=True, exist_ok=True)
-            held.enter_context(FileLock(store.lock))
+    with locked(store.lock):
         index = store.index()  # again: who held the lock may have read everything
         table = read(store.known(index), store.save)
         if index is None or not index.equals(table):

@@ -1,4 +1,4 @@
-"""``orchestrator data audit``: of a folder as it is stored, of a study as its detectors will see it."""
+"""``orchestrator data audit``: of a folder as it is stored, of a study as its `preprocess` makes it."""
 
 from __future__ import annotations
 

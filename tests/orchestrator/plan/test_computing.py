@@ -14,7 +14,6 @@ from orchestrator.study.resources import Resources
 from orchestrator.study.spaces import described
 from orchestrator.study.tuning import Tuning
 from tests.trainables.test_recipe import OTHERWISE
-from trainables.data.preprocess import Preprocess
 from trainables.registry import DETECTORS
 
 USUAL = {"accumulate": 1, "precision": "fp32", "channels_last": False}
@@ -52,7 +51,7 @@ def test_every_key_that_came_later_is_in_the_ids_of_what_it_trains(make_study, c
 
 def test_a_context_computes_as_the_resources_say(make_study, catalogue, tmp_path: Path):
     cell = next(c for c in expand(make_study(), catalogue) if c.stage is Stage.TRAIN)
-    place = Place(storage=tmp_path, index=tmp_path / "index", cache=tmp_path, image=Preprocess())
+    place = Place(storage=tmp_path, index=tmp_path / "index", cache=tmp_path)
     resources = Resources(precision="bf16", accumulate=4, channels_last=True)
     context = local_contexts(place, resources)(cell)
     assert (context.precision, context.accumulate, context.channels_last) == ("bf16", 4, True)

@@ -13,13 +13,12 @@ from orchestrator.run.place import Place
 from orchestrator.store.ledger import Ledger
 from orchestrator.study.resources import StageResources
 from tests.orchestrator.run.made_up import grid, succeed
-from trainables.data.preprocess import Preprocess
 
 
 @pytest.fixture
 def make_run(tmp_path: Path) -> Callable[..., Run]:
     def make(plan: Plan | None = None, *, resources: StageResources | None = None, **options: object) -> Run:
-        place = Place(storage=tmp_path, index=tmp_path / "none", cache=tmp_path, image=Preprocess())
+        place = Place(storage=tmp_path, index=tmp_path / "none", cache=tmp_path)
         options.setdefault("work", succeed)
         return Run(plan or grid(), place, Ledger(tmp_path), resources or StageResources(), **options)
 

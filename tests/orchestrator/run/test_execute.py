@@ -24,7 +24,7 @@ CELL = cell(Stage.TRAIN, "s0")
 
 @pytest.fixture
 def place(tmp_path):
-    return Place(storage=tmp_path, index=tmp_path / "none", cache=tmp_path, image=Preprocess())
+    return Place(storage=tmp_path, index=tmp_path / "none", cache=tmp_path)
 
 
 def run(place, monkeypatch, fits_in, error=torch.OutOfMemoryError, world_size=1):
@@ -69,10 +69,11 @@ def test_one_of_several_workers_does_not_start_over_alone(place, monkeypatch):
 
 def test_an_audit_decodes_no_set_into_the_cache(tmp_path):
     image = Preprocess(size=32)
-    place = Place(storage=tmp_path, index=tmp_path / "index.parquet", cache=tmp_path / "cache", image=image)
+    place = Place(storage=tmp_path, index=tmp_path / "index.parquet", cache=tmp_path / "cache")
     manifest_of(write_biased(tmp_path / "images", 22), image).save(place.index)
     tags = Tags(detector="", source="", target="", adaptation="", seed=0)
-    audit = Cell(stage=Stage.AUDIT, method="shortcut", params={"against": {"gan": ["camera"]}}, tags=tags)
+    params = {"against": {"gan": ["camera"]}, "image": image.model_dump(mode="json")}
+    audit = Cell(stage=Stage.AUDIT, method="shortcut", params=params, tags=tags)
     context = LocalContext(folder=place.folder(audit.id))
     (record,) = execute(Job((audit,), frozenset()), place, lambda _: context)
     assert record.status is Status.DONE

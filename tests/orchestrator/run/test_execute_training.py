@@ -56,7 +56,7 @@ def run(storage: Path, images: Path, **given: Any) -> Ran:
     study = Study.model_validate({**named, **given})
     found = StudyImages(study, storage / "indexes")
     found.manifest.save(storage / "manifest.parquet")
-    place = Place(storage=storage, index=storage / "manifest.parquet", cache=storage / "cache", image=study.preprocess)
+    place = Place(storage=storage, index=storage / "manifest.parquet", cache=storage / "cache")
     plan = expand(study, found.catalogue)
     run_serially(Run(plan, place, Ledger(storage), study.resources))
     records = Ledger(storage).records()
@@ -92,12 +92,12 @@ def fused(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
 def test_a_group_is_trained_on_as_many_fakes_as_reals(grouped: Ran) -> None:
     cell = grouped.cell(Stage.TRAIN, detector="residual_cnn", source="both")
     for split, reals in ((Split.TRAIN, TRAIN), (Split.VAL, VAL)):
-        images = labelled(cell, grouped.place.reader(), source_of(cell), split)
+        images = labelled(cell, grouped.place.reader(cell), source_of(cell), split)
         names, counts = np.unique(images.generators, return_counts=True)
         found = dict(zip(names.tolist(), counts.tolist(), strict=True))
         assert (found.pop("tconv"), found.pop("bilinear")) == (reals // 2, reals // 2)
         assert sum(found.values()) == reals == (images.labels == 0).sum()
-        everything = grouped.place.reader().images(["tconv"], split).ids
+        everything = grouped.place.reader(cell).images(["tconv"], split).ids
         assert [name for name, of in zip(images.ids, images.generators, strict=True) if of == "tconv"] == sorted(
             everything
         )[: reals // 2]
@@ -106,8 +106,9 @@ def test_a_group_is_trained_on_as_many_fakes_as_reals(grouped: Ran) -> None:
 def test_an_adaptation_of_a_group_has_its_source_images(grouped: Ran) -> None:
     cell = grouped.cell(Stage.ADAPT, detector="residual_cnn", source="both", target="nearest")
     train = grouped.cell(Stage.TRAIN, detector="residual_cnn", source="both")
-    data = adaptation_data(cell, grouped.place.reader(), frozenset())
-    assert data.source_train.ids == labelled(train, grouped.place.reader(), source_of(train), Split.TRAIN).ids
+    reader = grouped.place.reader(cell)
+    data = adaptation_data(cell, reader, frozenset())
+    assert data.source_train.ids == labelled(train, reader, source_of(train), Split.TRAIN).ids
     assert not set(data.target.ids) & set(data.source_train.ids)
 
 
@@ -125,15 +126,31 @@ def test_a_solved_detector_is_solved_and_its_features_are_kept_for_others(groupe
     assert {"source_val_accuracy", "source_val_auroc", "source_val_loss"} <= record.metrics.keys()
     assert len(list((grouped.place.cache / FEATURES).glob("*.npy"))) == 4  # train and val, of one generator and of two
     detector, _ = load_detector(grouped.folder(cell))
-    images = grouped.place.reader().images(source_of(cell), Split.TRAIN)
+    images = grouped.place.reader(cell).images(source_of(cell), Split.TRAIN)
     assert ((score(detector, images.pixels) > 0.5) == images.labels).mean() > 0.9  # random weights are right by half
+
+
+@pytest.mark.parametrize(
+    ("detector", "fixed"), [("residual_cnn", ("front.",)), ("frozen", ("front.", "body.")), ("dfx", ("front.",))]
+)
+def test_a_train_cell_counts_the_parameters_of_its_checkpoint(
+    detector: str, fixed: tuple[str, ...], request: pytest.FixtureRequest
+) -> None:
+    ran: Ran = request.getfixturevalue("fused" if detector == "dfx" else "grouped")
+    cell = ran.cell(Stage.TRAIN, detector=detector, source="both", variant="")
+    buffers = ("scale", "shift", "_extra_state", "running_mean", "running_var", "num_batches_tracked")
+    weights = load_file(ran.folder(cell) / WEIGHTS)
+    sizes = {name: tensor.numel() for name, tensor in weights.items() if name.rpartition(".")[2] not in buffers}
+    metrics = ran.records[cell.id].metrics
+    assert metrics["parameters"] == sum(sizes.values())
+    assert metrics["trained_parameters"] == sum(n for name, n in sizes.items() if not name.startswith(fixed))
 
 
 def test_a_specialist_has_all_of_its_family_and_a_share_of_each_other(fused: Ran) -> None:
     for family, main in (("gan", ["tconv"]), ("dm", ["bilinear"]), ("real", None)):
         cell = fused.cell(Stage.TRAIN, variant=family)
         assert class_count(cell) == 2
-        reader = fused.place.reader()
+        reader = fused.place.reader(cell)
         for split in (Split.TRAIN, Split.VAL):
             images = labelled(cell, reader, source_of(cell), split)
             own = main or [name for name in source_of(cell) if name not in ("tconv", "bilinear")]
@@ -165,7 +182,7 @@ def test_a_fusion_is_whole_without_its_specialists(fused: Ran, tmp_path: Path) -
     assert (card["kind"], card["classes"]) == ("dfx", 3)
     scored = fused.cell(Stage.SCORE, adaptation="source_only", test="tconv")
     kept = read_scores(fused.folder(scored) / SCORES_FILE)
-    images = fused.place.reader().images([*scored.reads[0].reals, "tconv"], Split.TEST)
+    images = fused.place.reader(scored).images([*scored.reads[0].reals, "tconv"], Split.TEST)
     expected = dict(zip(images.ids, score(detector, images.pixels), strict=True))
     assert kept["score"].to_numpy() == pytest.approx([expected[name] for name in kept["image"]], abs=1e-6)
     with torch.inference_mode():
@@ -175,7 +192,7 @@ def test_a_fusion_is_whole_without_its_specialists(fused: Ran, tmp_path: Path) -
 
 def test_a_fusion_is_trained_on_three_classes_and_judged_on_two(fused: Ran) -> None:
     cell = fused.cell(Stage.TRAIN, variant="")
-    images = labelled(cell, fused.place.reader(), source_of(cell), Split.TRAIN)
+    images = labelled(cell, fused.place.reader(cell), source_of(cell), Split.TRAIN)
     assert class_count(cell) == 3
     assert {(name, int(label)) for name, label in zip(images.generators, images.labels, strict=True)} >= {
         ("bilinear", 1),
@@ -187,7 +204,7 @@ def test_a_fusion_is_trained_on_three_classes_and_judged_on_two(fused: Ran) -> N
 
 def test_an_adaptation_of_a_fusion_is_given_its_classes(fused: Ran) -> None:
     cell = fused.cell(Stage.ADAPT, target="nearest")
-    data = adaptation_data(cell, fused.place.reader(), frozenset({"few"}))
+    data = adaptation_data(cell, fused.place.reader(cell), frozenset({"few"}))
     assert data.few is not None
     assert set(data.few.labels.tolist()) == {0, 2}  # nearest is a GAN's, as tconv
     assert set(data.source_train.labels.tolist()) == {0, 1, 2}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def folder(tmp_path: Path) -> Path:
 def place_of(folder: Path, image: Preprocess) -> Place:
     """A storage with the folder's manifest and a detector of random weights."""
     storage = folder.parent
-    place = Place(storage=storage, index=storage / "manifest.parquet", cache=storage / "cache", image=image)
+    place = Place(storage=storage, index=storage / "manifest.parquet", cache=storage / "cache")
     manifest_of(folder).save(place.index)
     config = find("detectors", "residual_cnn").config()
     card = {"kind": "residual_cnn", "config": config.model_dump(mode="json"), "image": image}
@@ -55,9 +56,9 @@ def place_of(folder: Path, image: Preprocess) -> Place:
     return place
 
 
-def scored(*reals: str, corruption: dict[str, object] | None = None) -> Cell:
-    """The cell of ``gan`` against these reals."""
-    params = {"corruption": corruption, "image": {}, "test": "gan", "reals": list(reals)}
+def scored(image: dict[str, Any], *reals: str, corruption: dict[str, Any] | None = None) -> Cell:
+    """The cell of ``gan`` against these reals, seen so."""
+    params = {"corruption": corruption, "image": image, "test": "gan", "reals": list(reals)}
     return Cell(stage=Stage.SCORE, method="jpeg" if corruption else "clean", params=params, needs=(MODEL,), tags=TAGS)
 
 
@@ -69,9 +70,9 @@ def run(place: Place, *cells: Cell) -> list[Record]:
 
 
 @pytest.mark.parametrize("corruption", [None, {"quality": 50}], ids=["clean", "jpeg"])
-def test_the_score_of_an_image_is_the_mean_over_its_squares(folder: Path, corruption: dict[str, object] | None) -> None:
+def test_the_score_of_an_image_is_the_mean_over_its_squares(folder: Path, corruption: dict[str, Any] | None) -> None:
     place = place_of(folder, Preprocess.model_validate(TILES))
-    cell = scored("coco", corruption=corruption)
+    cell = scored(TILES, "coco", corruption=corruption)
     (record,) = run(place, cell)
     detector = build_detector("residual_cnn", find("detectors", "residual_cnn").config(), seed=0).eval()
     rows = read_scores(place.folder(cell.id) / SCORES_FILE).set_index("image")
@@ -98,9 +99,9 @@ def _through_jpeg(tile: np.ndarray, folder: Path) -> np.ndarray:
 
 
 @pytest.mark.parametrize("parameters", [{"size": 32}, TILES], ids=["one square", "tiles"])
-def test_an_image_that_two_real_sources_have_in_common_has_one_row(folder: Path, parameters: dict[str, object]) -> None:
+def test_an_image_that_two_real_sources_have_in_common_has_one_row(folder: Path, parameters: dict[str, Any]) -> None:
     place = place_of(folder, Preprocess.model_validate(parameters))
-    alone, other, both = (scored(*reals) for reals in (["coco"], ["ffhq"], ["coco", "ffhq"]))
+    alone, other, both = (scored(parameters, *reals) for reals in (["coco"], ["ffhq"], ["coco", "ffhq"]))
     run(place, alone, other, both)
     first, second, joined = (read_scores(place.folder(c.id) / SCORES_FILE) for c in (alone, other, both))
     assert joined["image"].is_unique
@@ -109,7 +110,7 @@ def test_an_image_that_two_real_sources_have_in_common_has_one_row(folder: Path,
     assert set(joined["generator"][joined["image"].isin(shared)]) == {"coco"}
     known = {**second.set_index("image")["score"], **first.set_index("image")["score"]}
     assert joined["score"].tolist() == [known[image] for image in joined["image"]]
-    images = place.reader().images(["coco", "ffhq", "gan"], Split.TEST)
+    images = place.reader(both).images(["coco", "ffhq", "gan"], Split.TEST)
     assert list(joined["image"]) == [square.split("/")[0] for square in images.ids[:: images.views]]
 
 
@@ -121,9 +122,9 @@ def test_an_image_that_two_real_sources_have_in_common_has_one_row(folder: Path,
         {"size": 32, "patches": {"kind": "random", "count": 4, "top": 2}},
     ],
 )
-def test_predict_says_of_a_file_what_its_score_cell_says(folder: Path, parameters: dict[str, object]) -> None:
+def test_predict_says_of_a_file_what_its_score_cell_says(folder: Path, parameters: dict[str, Any]) -> None:
     place = place_of(folder, Preprocess.model_validate(parameters))
-    cell = scored("coco", "ffhq")
+    cell = scored(parameters, "coco", "ffhq")
     run(place, cell)
     scores = read_scores(place.folder(cell.id) / SCORES_FILE).set_index("image")["score"]
     (folder / "broken.png").write_bytes(b"not an image")

@@ -74,7 +74,7 @@ def run(storage: Path, images: Path, selection: Sequence[str], **changes: Any) -
     index = storage / "manifest.parquet"
     if not index.exists():
         found.manifest.save(index)
-    place = Place(storage=storage, index=index, cache=storage / "cache", image=study.preprocess)
+    place = Place(storage=storage, index=index, cache=storage / "cache")
     plan, told = expand(study, found.catalogue), Told()
     doing = Run(plan, place, Ledger(storage), study.resources, listeners=[told])
     run_serially(doing)
@@ -196,6 +196,7 @@ def test_a_step_of_a_sequence_reads_the_train_images_of_all_generators_so_far(ra
         stage=Stage.ADAPT,
         method="replay",
         params={
+            "image": {},
             "source": "tconv",
             "target": "latent8",
             "train_reals": ["compact"],
@@ -204,7 +205,7 @@ def test_a_step_of_a_sequence_reads_the_train_images_of_all_generators_so_far(ra
         },
         tags=Tags(detector="d", source="tconv", target="latent8", adaptation="replay", seed=0, sequence="s"),
     )
-    reader = place.reader()
+    reader = place.reader(step)
     data = adaptation_data(step, reader, find("adaptations", "replay").traits)
     against = {"tconv": ["compact"], "bilinear": ["reflex", "compact"], "latent8": ["compact"]}
     read = {name: reader.images([*reals, name], Split.TRAIN) for name, reals in against.items()}

@@ -22,7 +22,6 @@ from orchestrator.store.records import Record, Status
 from orchestrator.study.resources import StageResources
 from orchestrator.study.spaces import described
 from orchestrator.study.tuning import Tuning
-from trainables.data.preprocess import Preprocess
 from trainables.registry import ADAPTATIONS, DETECTORS
 
 SPACE = {"recipe.learning_rate": {"low": 1e-4, "high": 1e-1, "log": True}}
@@ -82,7 +81,7 @@ def nested() -> Plan:
 
 def run_of(root: Path, plan: Plan, work: Any = None, **options: Any) -> Run:
     """A run in a storage of its own, not yet started."""
-    place = Place(storage=root, index=root / "none", cache=root, image=Preprocess())
+    place = Place(storage=root, index=root / "none", cache=root)
     return Run(plan, place, Ledger(root), StageResources(), work=work or value, **options)
 
 

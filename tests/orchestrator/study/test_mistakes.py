@@ -55,6 +55,11 @@ from trainables.errors import InputError
         ({"preprocess": {"patches": {"kind": "gird"}}}, "preprocess.patches", ["unknown 'kind'", "'grid'"]),
         ({"preprocess": {"patches": {"kind": "grid", "sied": 3}}}, "preprocess.patches.sied", ["'side'"]),
         ({"preprocess": {"patches": {"kind": "grid", "side": 1}}}, "preprocess.patches.side", ["greater than", "1"]),
+        (
+            {"preprocess": {"patches": {"kind": "random", "count": 5, "top": 10}}},
+            "preprocess.patches.random",
+            ["of 5 squares no 10 can count", "'count: 5, top: 10'", "make `top` 5 at most"],
+        ),
         ({"selection": "imm"}, "selection", ["no such rule", "'imm'", "im"]),
         ({"resources": {"default": {"workers": 0}}}, "resources.default.workers", ["greater than 0", "found: 0"]),
         ({"resources": {"train": {"cpus": float("inf")}}}, "resources.train.cpus", ["finite"]),

@@ -41,4 +41,4 @@ def write_biased(root: Path, count: int, *, real: str = "real/camera", fake: str
 def manifest_of(root: Path, preprocess: Preprocess | None = None) -> Manifest:
     """The folder's images, whatever cannot be used left out."""
     folders = [(index_folder(root), Choosing(unusable="skip"))]
-    return assemble(folders, EVEN, overlap="drop", preprocess=preprocess)
+    return assemble(folders, EVEN, overlap="drop", preprocesses={"": preprocess} if preprocess else None)

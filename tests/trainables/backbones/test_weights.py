@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from torchvision import models
 
 from trainables.backbones import build_backbone, weights
 from trainables.backbones.published import FILES
-from trainables.backbones.weights import as_weights, check_tag, load
+from trainables.backbones.weights import as_weights, check_tag, load, read
 from trainables.errors import InputError
 
 SMALL = "mobilenet_v3_small"
@@ -89,6 +90,48 @@ def test_keys_and_shapes_that_do_not_fit_are_listed(tmp_path: Path) -> None:
         build_backbone("resnet18", weights=tmp_path / "wrong.safetensors")
     for part in ("missing: conv1.weight", "unknown: surplus", "of another shape: bn1.weight"):
         assert part in str(error.value)
+
+
+@pytest.mark.parametrize("key", ["model", "state_dict", "net"])
+def test_a_state_dict_beside_other_things_and_from_several_gpus_is_found(key: str, tmp_path: Path) -> None:
+    state = _published("resnet18")
+    parallel = {f"module.{name}": tensor for name, tensor in state.items()}
+    torch.save({"epoch": 3, key: parallel, "optimizer": {"state": {}, "lr": 0.1}}, tmp_path / "nested.pth")
+    save_file(parallel, tmp_path / "parallel.safetensors")
+    for name in ("nested.pth", "parallel.safetensors"):
+        found = read(tmp_path / name)
+        assert found.keys() == state.keys()
+        assert all(torch.equal(found[key], state[key]) for key in state)
+
+
+def test_a_prefix_that_not_all_names_have_is_part_of_them(tmp_path: Path) -> None:
+    state = {"module.weight": torch.zeros(1), "weight": torch.ones(1)}
+    torch.save(state, tmp_path / "own.pth")
+    assert read(tmp_path / "own.pth").keys() == state.keys()
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ({"generator": {"conv1.weight": torch.zeros(1)}, "epoch": 3}, "generator, epoch"),
+        ({"model": {"conv1.weight": torch.zeros(1), "epoch": 3}}, "found: 'model'"),
+        ({"model": {}}, "found: 'model'"),
+        ([torch.zeros(1)], "found: 'list'"),
+        (None, "found: 'NoneType'"),
+    ],
+)
+def test_what_a_file_holds_instead_of_weights_is_named(content: object, found: str, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "other.pth")
+    with pytest.raises(InputError, match="something else than named tensors") as error:
+        read(tmp_path / "other.pth")
+    assert found in str(error.value)
+
+
+def test_what_would_be_unpickled_is_named_and_nothing_else_is_advised(tmp_path: Path) -> None:
+    torch.save({"model": _published(SMALL), "opt": Namespace(lr=0.1)}, tmp_path / "options.pth")
+    with pytest.raises(InputError, match=r"argparse\.Namespace") as error:
+        read(tmp_path / "options.pth")
+    assert "weights_only" not in str(error.value)
 
 
 class Payload:

@@ -229,9 +229,20 @@ def test_unusable_files_are_refused_or_skipped_folder_by_folder(pair):
 def test_an_image_smaller_than_the_crop_is_unusable_by_name(pair):
     images = [*pair, row("real/ffhq/small.png", width=40, height=16)]
     with pytest.raises(InputError, match=r"real/ffhq/small.png: 40x16 pixels: smaller than the crop of 32x32"):
-        one(images, preprocess=Preprocess(size=32))
-    assert one(images, preprocess=Preprocess(size=16)).problems.empty
-    assert one(images, preprocess=Preprocess(size=32, fit="resize")).problems.empty
+        one(images, preprocesses={"": Preprocess(size=32)})
+    assert one(images, preprocesses={"": Preprocess(size=16)}).problems.empty
+    assert one(images, preprocesses={"": Preprocess(size=32, fit="resize")}).problems.empty
+
+
+def test_an_image_that_one_of_several_ways_cannot_take_is_unusable_for_all(pair):
+    images = [*pair, row("real/ffhq/small.png", width=40, height=16)]
+    ways = {"": Preprocess(size=16), "scaled": Preprocess(size=64, fit="resize"), "wide": Preprocess(size=32)}
+    told = r"small.png: 40x16 pixels: smaller than the crop of 32x32 \(`preprocess` of wide\)"
+    with pytest.raises(InputError, match=told):
+        one(images, preprocesses=ways)
+    left = one(images, Choosing(unusable="skip"), preprocesses=ways)
+    assert left.problems["path"].tolist() == ["real/ffhq/small.png"]
+    assert all(left.fitting(way) is left for way in ways.values())
 
 
 # The same image in several places
@@ -475,7 +486,7 @@ def test_a_folder_that_is_listed_once_a_channel_is_one_folder(tmp_path):
 
 
 def test_the_benchmark_is_read_like_any_folder(small_data):
-    manifest = one(index_folder(small_data), preprocess=Preprocess(size=64))
+    manifest = one(index_folder(small_data), preprocesses={"": Preprocess(size=64)})
     summary = manifest.summary().set_index("generator")
     assert summary.loc["tconv", ["train", "val", "adapt", "few", "test"]].tolist() == [16, 8, 12, 4, 12]
     assert summary["family"].to_dict() == {

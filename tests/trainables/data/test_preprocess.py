@@ -187,25 +187,54 @@ def test_parameters_without_meaning_are_refused(parameters: dict[str, object]) -
         Preprocess.model_validate(parameters)
 
 
-def test_more_squares_than_there_are_cannot_count() -> None:
-    with pytest.raises(ValidationError, match=r"of 600 squares no 800 can count(.|\n)*count: 600, top: 800"):
-        Preprocess.model_validate({"patches": {"kind": "random", "count": 600, "top": 800}})
+@pytest.mark.parametrize(
+    ("patches", "problem"),
+    [
+        ({"count": 600, "top": 800}, r"of 600 squares no 800 can count(.|\n)*count: 600, top: 800"),
+        ({"count": 1, "top": 2}, r"of 1 squares no 2 can count(.|\n)*count: 1, top: 2"),
+        ({"count": 5, "training": 6}, r"of 5 squares no 6 can be trained on(.|\n)*count: 5, training: 6"),
+        ({"training": 5}, r"of 4 squares no 5 can be trained on(.|\n)*count: 4, training: 5"),
+    ],
+)
+def test_more_squares_than_there_are_can_neither_count_nor_be_trained_on(
+    patches: dict[str, object], problem: str
+) -> None:
+    with pytest.raises(ValidationError, match=problem):
+        Preprocess.model_validate({"patches": {"kind": "random", **patches}})
 
 
 def test_without_votes_nothing_is_said_of_them() -> None:
     """The parameters are part of every cell's id: what says nothing must not change them."""
-    told = [Preprocess.model_validate({"patches": given}) for given in (None, "random", {**RANDOM, "top": 3})]
-    assert [image.top for image in told] == [None, None, 3]
-    plain, four, voting = (image.model_dump(mode="json")["patches"] for image in told)
+    given = (None, "random", {**RANDOM, "top": 3}, {**RANDOM, "training": 2})
+    told = [Preprocess.model_validate({"patches": patches}) for patches in given]
+    assert [image.top for image in told] == [None, None, 3, None]
+    plain, four, voting, training = (image.model_dump(mode="json")["patches"] for image in told)
     assert plain is None
     assert four == {"kind": "random", "count": 4, "seed": 0}
     assert voting == {"kind": "random", "count": 5, "seed": 0, "top": 3}
+    assert training == {"kind": "random", "count": 5, "seed": 0, "training": 2}
     assert all(Preprocess.model_validate(image.model_dump(mode="json")) == image for image in told)
 
 
-def test_votes_change_no_square() -> None:
-    plain, voting = (squares(PIXELS, "key", size=8, patches={**RANDOM, **votes}) for votes in ({}, {"top": 3}))
-    np.testing.assert_array_equal(plain, voting)
+@pytest.mark.parametrize("said", [{"top": 3}, {"training": 2}])
+def test_votes_and_training_change_no_square(said: dict[str, int]) -> None:
+    plain, other = (squares(PIXELS, "key", size=8, patches={**RANDOM, **more}) for more in ({}, said))
+    np.testing.assert_array_equal(plain, other)
+
+
+def test_training_sees_the_first_squares_of_an_image() -> None:
+    given = {"size": 8, "patches": {**RANDOM, "seed": 3, "top": 4, "training": 2}, "reencode": "jpeg80"}
+    image, preprocess = Image.fromarray(PIXELS), Preprocess.model_validate(given)
+    np.testing.assert_array_equal(preprocess.cutting(training=True)(image, "key"), preprocess(image, "key")[:2])
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_what_cuts_squares_does_not_say_how_they_vote(training: bool) -> None:
+    said = [{**RANDOM, **more} for more in ({}, {"top": 3}, {"training": 5}, {"top": 5, "training": 5})]
+    cuts = [Preprocess.model_validate({"patches": patches}).cutting(training=training) for patches in said]
+    assert cuts == [Preprocess.model_validate({"patches": RANDOM})] * 4
+    others = (Preprocess(), Preprocess.model_validate({"patches": "grid"}))
+    assert all(image.cutting(training=training) == image for image in others)
 
 
 def test_views() -> None:

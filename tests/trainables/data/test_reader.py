@@ -17,7 +17,10 @@ from trainables.errors import InputError, LabelLeakError
 
 NAMES = ["coco", "ffhq", "stylegan"]
 CROP = Preprocess(size=16)
-TWELVE = Preprocess.model_validate({"size": 16, "patches": {"kind": "random", "count": 12, "top": 7}})
+SQUARES = {"kind": "random", "count": 12, "top": 7}
+TWELVE = Preprocess.model_validate({"size": 16, "patches": SQUARES})
+FEWER = Preprocess.model_validate({"size": 16, "patches": {**SQUARES, "training": 2}})
+TRAINED_ON = [Split.TRAIN, Split.ADAPT, Split.FEW, Split.FUSION]
 
 
 @pytest.fixture
@@ -77,6 +80,53 @@ def test_an_image_that_two_real_sources_have_in_common_counts_once(folder, tmp_p
         assert len(both.labels) == len(both.ids) == len(both.pixels) == 8 * preprocess.views
         np.testing.assert_array_equal(both.pixels[:], np.concatenate([first.pixels[:], second.pixels[:][others]]))
     assert len(set(reader.unlabelled(NAMES, Split.TEST).ids)) == len(reader.unlabelled(NAMES, Split.TEST).ids)
+
+
+@pytest.mark.parametrize("split", TRAINED_ON)
+def test_training_sees_the_first_squares_of_every_image(folder, tmp_path, split):
+    manifest = manifest_of(folder, split=split)
+    fewer, all_ = (Reader(manifest, preprocess, tmp_path) for preprocess in (FEWER, TWELVE))
+    for found, whole in (
+        (fewer.images(NAMES, split), all_.images(NAMES, split)),
+        (fewer.unlabelled(NAMES, split), all_.unlabelled(NAMES, split)),
+    ):
+        assert (len(found), len(whole)) == (12 * 2, 12 * 12)
+        first = [12 * image + square for image in range(12) for square in range(2)]
+        np.testing.assert_array_equal(found.pixels[:], whole.pixels[:][first])
+        assert found.ids == [whole.ids[k] for k in first]
+    images = fewer.images(NAMES, split, {"coco": 3})
+    assert (images.views, images.top, len(images)) == (2, None, 11 * 2)
+    assert images.generators == ["coco"] * 6 + ["ffhq"] * 8 + ["stylegan"] * 8
+    assert images.labels.tolist() == [0] * 14 + [1] * 8
+
+
+@pytest.mark.parametrize("split", [Split.VAL, Split.TEST])
+def test_what_a_detector_is_judged_by_is_seen_whole(folder, tmp_path, split):
+    manifest = manifest_of(folder, split=split)
+    fewer, all_ = (Reader(manifest, preprocess, tmp_path) for preprocess in (FEWER, TWELVE))
+    found, whole = (reader.images(NAMES, split) for reader in (fewer, all_))
+    assert (found.views, found.top, found.ids) == (12, 7, whole.ids)
+    np.testing.assert_array_equal(found.pixels[:], whole.pixels[:])
+    assert len(list(tmp_path.glob("*.npy"))) == 3  # of three sets, whatever training sees
+
+
+@pytest.mark.parametrize("split", TRAINED_ON)
+def test_images_that_are_trained_on_can_be_seen_whole_and_are_not_kept(folder, tmp_path, split):
+    manifest = manifest_of(folder, split=split)
+    reader, all_ = Reader(manifest, FEWER, tmp_path / "fewer"), Reader(manifest, TWELVE, tmp_path / "all")
+    found, whole = (each.unlabelled(NAMES, split, whole=True) for each in (reader, all_))
+    assert found.ids == whole.ids
+    np.testing.assert_array_equal(found.pixels[:], whole.pixels[:])
+    images = reader.images(NAMES, split, whole=True)
+    assert (images.views, images.top) == (12, 7)
+    assert not (tmp_path / "fewer").exists()
+    assert len(list((tmp_path / "all").glob("*.npy"))) == 3
+
+
+def test_squares_that_training_does_not_see_take_no_room(folder, tmp_path):
+    images = Reader(manifest_of(folder, split=Split.TRAIN), FEWER, tmp_path, 3 * 4 * 2 * 16 * 16 * 3)
+    assert all(isinstance(part, np.memmap) for part in images.images(NAMES, Split.TRAIN).pixels.parts)
+    assert [np.load(file).shape for file in tmp_path.glob("*.npy")] == [(8, 16, 16, 3)] * 3
 
 
 def _pixel_hashes(manifest, generator):

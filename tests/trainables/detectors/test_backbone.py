@@ -11,11 +11,16 @@ from pydantic import ValidationError
 from tests.trainables.toy import context, toy_detector, toy_images
 from trainables.blocks import HEAD, STEM, blocks, deepest
 from trainables.checkpoint import load_detector, save_detector
+from trainables.contract import AdaptationData
 from trainables.detector import Detector, as_input, build_detector
 from trainables.detectors.backbone import Config
-from trainables.fit import fit
+from trainables.errors import InputError
+from trainables.fit import fit, train
+from trainables.metrics import detection_metrics
 from trainables.objective import SUPERVISED
 from trainables.recipe import Recipe
+from trainables.registry import find
+from trainables.score import score
 
 SMALL = ("mobilenet_v3_small", "timm/test_resnet", "timm/test_vit", "timm/test_convnext", "timm/test_efficientnet")
 
@@ -107,7 +112,8 @@ def test_fine_tuning_by_layers_finds_the_blocks_of_every_family(architecture: st
     [
         ({"architecture": "resnet50", "trainable": "last:9"}, "resnet50 has 5 blocks before its head"),
         ({"architecture": "vit_b_16", "trainable": "last:5"}, "vit_b_16 has 4 blocks before its head"),
-        ({"trainable": "none"}, "something to train"),
+        ({"trainable": "none", "recipe": {"epochs": 2}}, "nothing is trained"),
+        ({"trainable": "none", "weights": "IMAGENET1K_V1", "allow_download": True}, "classes of ImageNet"),
         ({"trainable": "last:0"}, "no such part"),
         ({"trainable": "layer4"}, "last:2"),
         ({"architecture": "resnt18"}, "'resnet18'"),
@@ -123,7 +129,7 @@ def test_what_cannot_be_is_told_when_the_study_is_read(parameters: dict[str, obj
 
 def test_blocks_that_only_the_built_network_counts_are_told_then() -> None:
     config = Config(architecture="timm/test_resnet", trainable="last:9")
-    with pytest.raises(ValueError, match="5 blocks before its head"):
+    with pytest.raises(InputError, match="trainable: the detector has 5 blocks before its head"):
         build_detector("backbone", config, seed=0)
 
 
@@ -137,6 +143,33 @@ def test_a_saved_one_comes_back_frozen_as_it_was(tmp_path: Path) -> None:
     batch = as_input(toy_images(2, seed=0).pixels[:])
     assert torch.equal(loaded(batch), detector(batch))
     assert _trained(loaded) == _trained(detector)
+
+
+def test_one_that_is_ready_is_validated_and_left_as_it_is(tmp_path: Path) -> None:
+    images = toy_images(16, seed=0)
+    config = Config(architecture="timm/test_resnet", trainable="none")
+    detector = build_detector("backbone", config, seed=0)
+    before = {name: value.clone() for name, value in detector.state_dict().items()}
+    outcome = train(config, detector, images, images, context(tmp_path))
+    figures = detection_metrics(images.labels, score(detector, images.pixels))
+    assert outcome.metrics["source_val_auroc"] == pytest.approx(figures["auroc"])
+    assert outcome.metrics.keys() == {"source_val_accuracy", "source_val_auroc", "source_val_loss", "epoch"}
+    assert (outcome.metrics["epoch"], list(outcome.curves), outcome.images) == (0, [], 0)
+    assert all(torch.equal(value, before[name]) for name, value in detector.state_dict().items())
+
+
+def test_an_adaptation_may_train_all_of_one_that_is_ready(tmp_path: Path) -> None:
+    config = Config(architecture="timm/test_resnet", trainable="none")
+    detector = build_detector("backbone", config, seed=0)
+    about = {"kind": "backbone", "config": config.model_dump(mode="json"), "image": {"size": 32}}
+    save_detector(tmp_path, detector, about)
+    loaded, _ = load_detector(tmp_path)
+    images = toy_images(16, seed=0)
+    data = AdaptationData(source_train=images, source_val=images, target=toy_images(16, seed=1).without_labels())
+    method = find("adaptations", "coral")
+    method.load().adapt(method.config(recipe=Recipe(epochs=1, batch=8)), loaded, data, context(tmp_path))
+    kept = [name for name, value in loaded.named_parameters() if torch.equal(value, detector.get_parameter(name))]
+    assert kept == [name for name, _ in detector.named_parameters() if name.startswith("front.")]
 
 
 def test_it_is_called_like_its_network() -> None:

@@ -8,6 +8,7 @@ from torchvision.models import resnet50
 
 from tests.trainables.toy import context, toy_detector
 from trainables.augment import Augment
+from trainables.checkpoint import WEIGHTS, save_detector
 from trainables.contract import Images
 from trainables.detector import build_detector
 from trainables.detectors.cnndetection import PUBLISHED, Config
@@ -44,6 +45,17 @@ def test_a_small_one_learns_by_its_own_recipe(source: Images, source_val: Images
     )
     assert len(outcome.curves) == 2
     assert outcome.curves[1]["loss"] < outcome.curves[0]["loss"]
+
+
+def test_it_goes_on_from_a_detector_of_ours_under_a_head_of_its_own(tmp_path: Path) -> None:
+    trained = toy_detector("backbone", seed=5)
+    save_detector(tmp_path, trained, {"kind": "backbone", "config": {}, "image": {"size": 32}})
+    fresh, detector = (toy_detector("cnndetection", weights=given) for given in (None, tmp_path / WEIGHTS))
+    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    features = trained.eval().features(images)
+    assert torch.equal(detector.eval().features(images), features)
+    assert not torch.equal(fresh.eval().features(images), features)
+    assert not torch.equal(detector.head.weight, trained.head.weight)
 
 
 def test_networks_and_weights_that_there_are_not_are_refused() -> None:
