@@ -203,7 +203,11 @@ def report(
 
 
 @app.command("list")
-def list_members(room: Annotated[Room, typer.Argument(help="What to list.")], json: AsJson = False) -> None:
+def list_members(
+    room: Annotated[Room, typer.Argument(help="What to list.")],
+    name: Annotated[str | None, typer.Argument(help="One of them, to read all about it.")] = None,
+    json: AsJson = False,
+) -> None:
     """What a study can name, with each parameter's default.
 
     `selections` are the rules of a study's `selection`, `spaces` the members that can be tuned.
@@ -211,13 +215,17 @@ def list_members(room: Annotated[Room, typer.Argument(help="What to list.")], js
     \b
     Examples:
       orchestrator list detectors
+      orchestrator list detectors npr         what it is, whose it is, and every parameter
       orchestrator list selections
       orchestrator list attacks --json
     """
-    from orchestrator.members import members, members_text
+    from orchestrator.members import member_text, members, members_text
     from orchestrator.show import as_json
 
-    typer.echo(as_json(members(room.value)) if json else members_text(room.value))
+    if json:
+        typer.echo(as_json([member for member in members(room.value) if name in (None, member["name"])]))
+    else:
+        typer.echo(member_text(room.value, name) if name else members_text(room.value))
 
 
 @app.command()

@@ -6,6 +6,7 @@ import importlib
 import inspect
 import json
 import re
+import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from pydantic_core import PydanticUndefined
 import search_spaces
 from orchestrator.show import table
 from orchestrator.study.spaces import recorded
+from trainables.errors import InputError, nearest
 from trainables.registry import REGISTRIES, Entry
 
 
@@ -48,6 +50,43 @@ def members_text(room: str) -> str:
         )
     between = "\n\n" if any(member.get("parameters") for member in described) else "\n"
     return between.join(blocks) if blocks else f"there are no {room} yet"
+
+
+def member_text(room: str, name: str, width: int = 100) -> str:
+    """One member for a reader: what it is and where it comes from, and all that is known of each parameter.
+
+    Args:
+        width: characters of a line.
+
+    Raises:
+        InputError: the room has no member of this name.
+    """
+    described = {member["name"]: member for member in members(room)}
+    if name not in described:
+        raise InputError(f"unknown name in {room}", value=name, fix=nearest(name, described))
+    member = described[name]
+    paragraphs = [f"{name}: {member['summary']}", *_paragraphs(room, name, width)]
+    parameters = [_parameter_text(key, value, width) for key, value in member.get("parameters", {}).items()]
+    return "\n\n".join([*paragraphs, *(["\n".join(parameters)] if parameters else [])])
+
+
+def _paragraphs(room: str, name: str, width: int) -> Iterator[str]:
+    """What the member's module says of it; lists and blocks keep their lines."""
+    module = f"search_spaces.{name}" if room == "spaces" else REGISTRIES[room][name].module
+    doc = inspect.cleandoc(importlib.import_module(module).__doc__ or "").replace("``", "`")
+    for paragraph in doc.split("\n\n"):
+        own_lines = any(line.startswith((" ", "- ", "|")) for line in paragraph.splitlines())
+        yield paragraph if own_lines else textwrap.fill(paragraph, width)
+
+
+def _parameter_text(name: str, parameter: Mapping[str, Any], width: int) -> str:
+    """``name: default``, and below it the whole of what its docstring says."""
+    if "range" in parameter:
+        return f"  {name}: {parameter['range']}"
+    about = textwrap.fill(
+        parameter["about"].replace("``", "`"), width, initial_indent=" " * 6, subsequent_indent=" " * 6
+    )
+    return "\n".join(filter(None, [f"  {name}: {_yaml(parameter['default'])}", about]))
 
 
 _RECIPE = "recipe."
@@ -85,8 +124,11 @@ def _yaml(value: Any) -> str:
 
 
 def _clause(text: str) -> str:
-    """The text up to its first full stop or semicolon."""
-    return re.split(r"[.;:](?:\s|$)", text, maxsplit=1)[0].replace("``", "`")
+    """The text up to its first full stop, colon or semicolon; to its first full stop where that is a value alone."""
+    first = re.split(r"(?<!et al)[.;:](?:\s|$)", text, maxsplit=1)[0]
+    if re.fullmatch(r"``[^`]*``", first):
+        first = re.split(r"(?<!et al)\.(?:\s|$)", text, maxsplit=1)[0]
+    return first.replace("``", "`")
 
 
 def _parameters_of(entry: Entry) -> dict[str, dict[str, Any]]:

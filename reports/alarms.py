@@ -1,4 +1,4 @@
-"""What a reader must not overlook: models that collapsed, forgot, trained against a degenerate opponent, or lost."""
+"""What a reader must not overlook: models that collapsed, forgot, trained in smaller batches than asked for, or lost."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from orchestrator.plan.cells import Cell, Stage
+from orchestrator.store.records import IN_PARTS
 from reports.frames import Row
 from reports.results import Model, Results
 from reports.selection import SOURCE_ONLY
@@ -26,14 +27,15 @@ DISCRIMINATOR, LAST_EPOCHS = 0.99, 2
 flat there, and teaches the features nothing. At chance it is not degenerate: that is where a game ends whose domains
 came together. One epoch alone may be an accident of the game."""
 
-COLLAPSE, LOST, DEGENERATE, WORSE, WITHIN = (
-    *("collapse", "source accuracy lost", "discriminator degenerate", "worse than source_only"),
+COLLAPSE, LOST, DEGENERATE, PARTED, WORSE, WITHIN = (
+    *("collapse", "source accuracy lost", "discriminator degenerate", "batches in parts", "worse than source_only"),
     "gain within its interval",
 )
 MEANINGS = {
     COLLAPSE: "the share of the generator's own test images called fake is outside {:g} to {:g}".format(*CALLED_FAKE),
     LOST: f"accuracy on the source's test images fell by more than {100 * SOURCE_LOST:g} points",
     DEGENERATE: f"the domain discriminator's accuracy is {DISCRIMINATOR:g} or more in the last {LAST_EPOCHS} epochs",
+    PARTED: "memory ran out, and batches were taken in more parts than the study asks for: BatchNorm saw a part at a time",
     WORSE: "the interval of the pair's gain in accuracy over source_only lies below 0",
     WITHIN: "the interval of the pair's gain over source_only holds 0: no gain is claimed; for information",
 }
@@ -48,7 +50,7 @@ def alarm_frame(results: Results, gains: pd.DataFrame) -> pd.DataFrame:
     ``cell`` is the name of the train or adapt cell, of a gain over several seeds the pattern of all of them. Oracles
     are watched for collapse alone: what they lose on the source, no method could avoid by copying them.
     """
-    found = (*_collapses(results), *_lost(results), *_degenerate(results), *_gains(results, gains))
+    found = (*_collapses(results), *_lost(results), *_degenerate(results), *_parted(results), *_gains(results, gains))
     rows = [
         {**row, "plan": results.plan, "level": "information" if row["alarm"] == WITHIN else "alarm"} for row in found
     ]
@@ -124,6 +126,13 @@ def _degenerate(results: Results) -> Iterator[Row]:
             least = min(row.get(name, 0.0) for row in rows)
             if name.endswith(_DISCRIMINATOR) and least >= DISCRIMINATOR:
                 yield _row(DEGENERATE, cell, rows[-1][name], f"{name} {number(rows[-1][name])} in the last epoch")
+
+
+def _parted(results: Results) -> Iterator[Row]:
+    for cell in (cell for cell in results.cells if cell.stage.makes_model):
+        record = results.records.get(cell.id)
+        if record and (parts := record.metrics.get(IN_PARTS)):
+            yield _row(PARTED, cell, parts, f"in {parts:.0f} parts")
 
 
 def _gains(results: Results, gains: pd.DataFrame) -> Iterator[Row]:

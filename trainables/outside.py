@@ -99,7 +99,8 @@ def _given(table: ScoreTable) -> dict[str, float]:
         if found.setdefault(name, value) != value:
             disagreeing[name] = None
     if disagreeing:
-        raise _about(table, "rows disagree about an image", list(disagreeing), "keep one row an image")
+        fix = "keep one row an image; name images by their paths where different ones have one file name"
+        raise _about(table, "rows disagree about an image", list(disagreeing), fix)
     return found
 
 

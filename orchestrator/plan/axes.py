@@ -53,7 +53,7 @@ class Axes:
         Raises:
             InputError: a generator is not in the data, or a group has a generator's name.
         """
-        chosen, key = self.study.train_generators, "train_generators"
+        chosen, key = self.study.train_generators or (), "train_generators"
         if isinstance(chosen, str):
             return tuple(Source(name, (name,), {}) for name in self.catalogue.choose(chosen, self.catalogue.fakes, key))
         return tuple(self._source(given, f"{key}.{place}") for place, given in enumerate(chosen))

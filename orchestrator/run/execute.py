@@ -8,6 +8,7 @@ import platform
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,7 +20,7 @@ from orchestrator.run.bench import Bench, ContextFactory, names, with_rows
 from orchestrator.run.place import Place, preprocess_of
 from orchestrator.run.training import train
 from orchestrator.run.validating import validate
-from orchestrator.store.records import Failure, Record, Status
+from orchestrator.store.records import IN_PARTS, Failure, Record, Status
 from orchestrator.store.tables import ATTACKS, AUDITS, ROWS_FILE, SCORES_FILE, read_rows, write_scores
 from orchestrator.study.spaces import OUTSIDE
 from trainables.context import LocalContext
@@ -32,6 +33,8 @@ Work: TypeAlias = Callable[[Job, Place, ContextFactory], Sequence[Record]]
 SCORING_BATCH = 256
 MOST_PARTS = 8
 """Of a batch that does not fit."""
+EXHAUSTED = ("DefaultCPUAllocator", "CUDA error: out of memory", "STATUS_ALLOC_FAILED")
+"""In what torch says where memory runs out and the error is no ``OutOfMemoryError``: on the CPU, and in CUDA's parts."""
 
 _log = logging.getLogger(__name__)
 
@@ -105,10 +108,17 @@ def _within_memory(cell: Cell, bench: Bench, context: LocalContext) -> Outcome:
     """Run the cell; where memory runs out, again with its batches in twice as many parts, down to an eighth.
 
     Not where several workers train together: the others would wait for the one that starts over.
+
+    Returns:
+        The cell's outcome; of a model that took more parts than it was asked to, their number is among its figures.
     """
+    asked = context.accumulate
     while True:
         try:
-            return _STAGES[cell.stage](cell, bench, context)
+            outcome = _STAGES[cell.stage](cell, bench, context)
+            parted = cell.stage.makes_model and context.accumulate > asked
+            figures = {**outcome.metrics, IN_PARTS: float(context.accumulate)} if parted else outcome.metrics
+            return replace(outcome, metrics=figures)
         except (MemoryError, RuntimeError) as error:
             if not _is_out_of_memory(error) or context.world_size > 1 or context.accumulate >= MOST_PARTS:
                 raise
@@ -120,7 +130,9 @@ def _within_memory(cell: Cell, bench: Bench, context: LocalContext) -> Outcome:
 def _is_out_of_memory(error: Exception) -> bool:
     import torch
 
-    return isinstance(error, MemoryError | torch.OutOfMemoryError)
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return any(words in str(error) for words in EXHAUSTED)
 
 
 def _audit(cell: Cell, bench: Bench, context: Context) -> Outcome:

@@ -17,7 +17,7 @@ from rich.text import Text
 from orchestrator.plan.cells import Cell, CellId, Stage
 from orchestrator.plan.graph import Plan
 from orchestrator.run.listen import Listener
-from orchestrator.run.tally import Clock, Running, Tally, figure, position, reason, span
+from orchestrator.run.tally import Clock, Running, Tally, figure, parts, position, reason, span
 from orchestrator.store.records import Record, Status
 
 REFRESH_HZ = 4.0
@@ -75,7 +75,8 @@ class PlainView:
         if record.status is Status.FAILED:
             self._tell(f"FAILED {record.name}: {reason(record)}")
         elif record.status is Status.DONE and record.stage not in _QUIET:
-            self._tell(f"done {record.name} {figure(record.metrics)}".rstrip())
+            told = record.name, figure(record.metrics), parts(record.metrics)
+            self._tell(" ".join(("done", *filter(None, told))))
         else:
             self._quiet[_QUIET[record.stage] if record.status is Status.DONE else "blocked"] += 1
             self.tick()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.plan.cells import Cell, CellId
 from orchestrator.plan.graph import Plan
-from orchestrator.store.records import Record, Status
+from orchestrator.store.records import IN_PARTS, Record, Status
 
 Clock = Callable[[], float]
 """Seconds that only go forward."""
@@ -142,6 +142,11 @@ def figure(row: Mapping[str, float]) -> str:
         return ""
     text = f"{row[name]:.3f}"
     return f"{name} {text.removeprefix('0') if text.startswith('0.') else text}"
+
+
+def parts(metrics: Mapping[str, float]) -> str:
+    """What memory that ran out made of a model's batches; blank where it did not."""
+    return f"(out of memory: batches in {metrics[IN_PARTS]:.0f} parts)" if IN_PARTS in metrics else ""
 
 
 def position(row: Mapping[str, float]) -> str:

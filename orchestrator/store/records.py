@@ -9,6 +9,9 @@ from typing import Any
 
 from orchestrator.plan.cells import Cell, CellId, Json, Reading
 
+IN_PARTS = "accumulate"
+"""Among a model's figures only where memory ran out: the parts that its batches were taken in, more than were asked for."""
+
 
 class Status(StrEnum):
     """How a cell ended."""

@@ -13,7 +13,9 @@ from pydantic import (
     ConfigDict,
     Field,
     NonNegativeInt,
+    ValidationInfo,
     field_serializer,
+    field_validator,
     model_validator,
 )
 
@@ -42,7 +44,7 @@ from orchestrator.study.rooms import (
     LayoutChoice,
     TunedChoice,
 )
-from orchestrator.study.spaces import check_space
+from orchestrator.study.spaces import OUTSIDE, check_space
 from orchestrator.study.tuning import SOURCE_VAL, RuleName, Tuning, trials_address
 from trainables.contract import Config
 from trainables.data.choosing import Choosing
@@ -144,7 +146,8 @@ class Study(BaseModel):
             ``own``: those that came with the generator's fakes.
         detectors, adaptations: what is compared. ``source_only`` is always part of the grid, listed or not.
         train_generators: fakes that a detector is trained on, each against its real sources; or ``all``. A mapping of
-            several ``generators`` is one detector, trained on all of them at once.
+            several ``generators`` is one detector, trained on all of them at once. None where all detectors are from
+            outside.
         test_generators: fakes that every detector is tested on and adapted to; ``all`` in the data.
         seeds: each one a training of its own.
         corruptions: test images are scored clean, and once more under each of these.
@@ -170,7 +173,7 @@ class Study(BaseModel):
     train_reals: Reals = "all"
     test_reals: Reals = "all"
     detectors: Annotated[tuple[DetectorChoice, ...], Field(min_length=1), AfterValidator(distinct_choices)]
-    train_generators: Sources
+    train_generators: Sources | None = None
     test_generators: Names = "all"
     adaptations: Adaptations = ()
     seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1), AfterValidator(distinct)] = (0,)
@@ -220,6 +223,15 @@ class Study(BaseModel):
         judged = SOURCE_VAL if isinstance(choice, DetectorChoice) else self.rule
         objective = ORACLE if ORACLE in choice.entry.traits else judged
         return tuning.model_copy(update={"objective": objective})
+
+    @field_validator("train_generators")
+    @classmethod
+    def _named_where_something_is_trained(cls, given: Sources | None, info: ValidationInfo) -> Sources | None:
+        detectors = info.data.get("detectors", ())  # not there: a mistake in them is told first
+        if given is None and any(OUTSIDE not in detector.entry.traits for detector in detectors):
+            fix = "write `train_generators: all`, or list generators"
+            raise InputError("this key is required: it is what detectors are trained on", fix=fix)
+        return given
 
     @model_validator(mode="after")
     def _no_detector_is_another(self) -> Study:

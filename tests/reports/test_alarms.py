@@ -12,7 +12,18 @@ import pytest
 
 from orchestrator.plan.cells import Cell, Stage
 from orchestrator.store.tables import SCORES_FILE, read_scores
-from reports.alarms import ALARMS, COLLAPSE, DEGENERATE, LOST, WITHIN, WORSE, alarm_counts, alarm_frame, counts_table
+from reports.alarms import (
+    ALARMS,
+    COLLAPSE,
+    DEGENERATE,
+    LOST,
+    PARTED,
+    WITHIN,
+    WORSE,
+    alarm_counts,
+    alarm_frame,
+    counts_table,
+)
 from reports.gains import gains_frame
 from reports.loading import load_results
 from reports.statistics import Resampler
@@ -109,6 +120,15 @@ def test_a_discriminator_that_has_won_in_the_last_epochs_is_degenerate(
     found = alarms(quiet)
     assert cells_of(found, DEGENERATE) == [cell.name] * raised
     assert found["told"].str.startswith(f"{name} ").all()
+
+
+def test_a_model_whose_batches_memory_took_apart_is_named_with_the_parts(quiet: Store) -> None:
+    (cell,) = quiet.find(Stage.TRAIN, source="tconv")
+    record = quiet.records[cell.id]
+    quiet.records[cell.id] = replace(record, metrics={**record.metrics, "accumulate": 4.0})
+    found = alarms(quiet)
+    assert cells_of(found, PARTED) == ["train/residual_cnn/tconv/seed0"]
+    assert found[["level", "value", "told"]].values.tolist() == [["alarm", 4.0, "in 4 parts"]]
 
 
 def test_gains_below_0_alarm_and_those_within_their_interval_inform(quiet: Store) -> None:

@@ -84,6 +84,34 @@ def test_a_member_tells_where_its_recipe_differs():
     assert "    batch " in recipe
 
 
+@pytest.mark.parametrize("room", Room)
+def test_one_member_is_told_whole(room):
+    member = json.loads(call("list", room, "--json").stdout)[-1]
+    text = " ".join(call("list", room, member["name"]).stdout.split())
+
+    assert text.startswith(f"{member['name']}: {' '.join(member['summary'].split())}")
+    for name, parameter in member.get("parameters", {}).items():
+        assert f" {name}: " in text
+        assert " ".join(parameter.get("about", "").replace("``", "`").split()) in text
+    assert json.loads(call("list", room, member["name"], "--json").stdout) == [member]
+
+
+def test_a_member_tells_whose_it_is_and_all_values_of_a_parameter():
+    text = call("list", "detectors", "npr").stdout
+
+    assert "Tan et al. 2024" in text
+    assert "  body: small\n      `resnet50` is the published one" in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_a_member_that_is_not_there_is_refused_with_the_nearest():
+    result = call("list", "detectors", "nrp")
+
+    assert result.exit_code == 2
+    assert "unknown name in detectors" in result.stderr
+    assert "did you mean 'npr'?" in result.stderr
+
+
 def test_every_parameter_is_explained():
     unexplained = [
         f"{member['name']}.{name}"

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from orchestrator.campaign import Campaign
+from orchestrator.study.load import load_study
 from tests.orchestrator.cli.conftest import STUDY, call, write_study
 from tests.orchestrator.cli.test_bad_input import refused
 from trainables.metrics import detection_metrics
@@ -68,6 +69,21 @@ def test_it_has_a_part_of_the_report_of_its_own_and_takes_none_of_the_others(ran
     for name in ("corruptions", "gains"):
         assert "vendor" not in set(pd.read_csv(report / f"{name}.csv")["detector"])
     assert "of all generators&#39; test images" in (report / "report.html").read_text()
+
+
+def test_alone_it_is_evaluated_without_a_train_generator(ran, images, tmp_path):
+    file, table = ran
+    table.to_csv(tmp_path / "scores.csv", index=False)
+    alone = write_study(tmp_path, images, detectors=[VENDOR], train_generators=None, adaptations=None)
+    result = call("run", alone, "--executor", "serial")
+    assert result.exit_code == 0, result.output
+    campaign = Campaign.open(alone)
+    assert load_study(campaign.folder / "study.yaml") == campaign.study
+    rows, beside = campaign.results(), Campaign.open(file).results()
+    same = ["detector", "source", "test", "cell", "auroc"]
+    pd.testing.assert_frame_equal(rows[same], beside.loc[beside["detector"] == "vendor", same].reset_index(drop=True))
+    summary = pd.read_csv(campaign.report_page.parent / "summary.csv")
+    assert summary[["detector", "pairs"]].values.tolist() == [["vendor", 2]]
 
 
 def test_what_is_done_stays_done_though_the_table_is_gone(ran, tmp_path):

@@ -49,6 +49,14 @@ def test_it_is_scored_once_clean_on_every_test_set_and_nothing_else(make_study, 
     assert [cell.id for cell in plan if cell.tags.detector != "vendor"] == list(others.cells)
 
 
+def test_alone_it_needs_no_train_generator(make_study, catalogue, table):
+    vendor = [{"kind": "scores", "name": "vendor", "file": str(table)}]
+    alone = expand(make_study(detectors=vendor, train_generators=None, adaptations=["coral"]), catalogue)
+    (audit,) = (cell for cell in alone if cell.stage is Stage.AUDIT)
+    assert list(audit.params["against"]) == ["bilinear", "nearest", "tconv"]
+    assert [cell for cell in alone if cell is not audit] == ours(planned(make_study, catalogue, table))
+
+
 def test_its_cells_are_of_what_the_table_says_wherever_it_lies(make_study, catalogue, table, tmp_path):
     before = ours(planned(make_study, catalogue, table))
     moved = tmp_path / "elsewhere.csv"

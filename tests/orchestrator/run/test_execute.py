@@ -27,7 +27,7 @@ def place(tmp_path):
     return Place(storage=tmp_path, index=tmp_path / "none", cache=tmp_path)
 
 
-def run(place, monkeypatch, fits_in, error=torch.OutOfMemoryError, world_size=1):
+def run(place, monkeypatch, fits_in, error=torch.OutOfMemoryError, **computing):
     """The record of a cell that needs its batches in ``fits_in`` parts, and the parts that were tried."""
     tried = []
 
@@ -35,19 +35,32 @@ def run(place, monkeypatch, fits_in, error=torch.OutOfMemoryError, world_size=1)
         del cell, bench
         tried.append(context.accumulate)
         if context.accumulate < fits_in:
-            raise error("no more")
+            raise error("no more") if isinstance(error, type) else error
         return Outcome(metrics={"x": 1.0})
 
     monkeypatch.setattr(module, "_STAGES", {Stage.TRAIN: stage})
-    context = LocalContext(folder=place.folder(CELL.id), world_size=world_size)
+    context = LocalContext(folder=place.folder(CELL.id), **computing)
     (record,) = execute(Job((CELL,), frozenset()), place, lambda _: context)
     return record, tried
 
 
-@pytest.mark.parametrize("error", [torch.OutOfMemoryError, MemoryError])
-def test_a_batch_that_does_not_fit_is_taken_in_parts(place, monkeypatch, error):
+def refused_by_the_cpu():
+    """What torch raises where main memory does not suffice."""
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(10**15)
+    return caught.value
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError, MemoryError, refused_by_the_cpu()])
+def test_a_batch_that_does_not_fit_is_taken_in_parts_and_the_record_tells(place, monkeypatch, error):
     record, tried = run(place, monkeypatch, fits_in=4, error=error)
     assert (record.status, tried) == (Status.DONE, [1, 2, 4])
+    assert record.metrics == {"x": 1.0, "accumulate": 4.0}
+
+
+def test_parts_that_were_asked_for_are_no_news(place, monkeypatch):
+    record, tried = run(place, monkeypatch, fits_in=4, accumulate=4)
+    assert (record.metrics, tried) == ({"x": 1.0}, [4])
 
 
 def test_there_is_an_end_to_it(place, monkeypatch):

@@ -126,6 +126,15 @@ def test_plain_lines_name_models_and_failures_and_sum_up_scores():
     ]
 
 
+def test_a_model_that_memory_did_not_suffice_for_is_told_with_its_parts():
+    plan = grid(sources=1, targets=0)
+    view, stream, _ = plain(plan)
+    (model,) = cells(plan, Stage.TRAIN)
+    view.finished(record(model, metrics={"source_val_auroc": 0.9, "accumulate": 4.0}))
+    told = f"done {model.name} source_val_auroc .900 (out of memory: batches in 4 parts)\n"
+    assert stream.getvalue().endswith(told)
+
+
 def test_many_scores_give_at_most_one_line_in_five_seconds():
     plan = grid(sources=300, targets=0)
     view, stream, clock = plain(plan)

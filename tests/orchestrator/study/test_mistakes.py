@@ -45,6 +45,8 @@ from trainables.errors import InputError
         ({"adaptations": [3]}, "adaptations.0", ["must be a name, or a mapping", "3"]),
         ({"adaptations": "dann"}, "adaptations", ["must be a list", "write [dann]"]),
         ({"detectors": []}, "detectors", ["must not be empty"]),
+        ({"train_generators": None}, "train_generators", ["required", "write `train_generators: all`"]),
+        ({"train_generators": []}, "train_generators", ["an empty list selects nothing", "`all`"]),
         ({"train_generators": "tconv"}, "train_generators", ["list of names", "write [tconv]"]),
         ({"test_generators": []}, "test_generators", ["an empty list selects nothing", "`all`"]),
         ({"test_generators": ["tconv", "tconv"]}, "test_generators.1", ["listed twice", "'tconv'"]),
