@@ -1,4 +1,4 @@
-"""What a reader must not overlook: models that collapsed, forgot, trained in smaller batches than asked for, or lost."""
+"""What a reader must not overlook: models that collapsed, forgot, met a degenerate opponent, lacked memory, or lost."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MEANINGS = {
     COLLAPSE: "the share of the generator's own test images called fake is outside {:g} to {:g}".format(*CALLED_FAKE),
     LOST: f"accuracy on the source's test images fell by more than {100 * SOURCE_LOST:g} points",
     DEGENERATE: f"the domain discriminator's accuracy is {DISCRIMINATOR:g} or more in the last {LAST_EPOCHS} epochs",
-    PARTED: "memory ran out, and batches were taken in more parts than the study asks for: BatchNorm saw a part at a time",
+    PARTED: "memory ran out, and batches were taken in more parts than the study asks for, each normalised alone",
     WORSE: "the interval of the pair's gain in accuracy over source_only lies below 0",
     WITHIN: "the interval of the pair's gain over source_only holds 0: no gain is claimed; for information",
 }

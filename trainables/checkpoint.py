@@ -101,7 +101,8 @@ def _read_card(path: Path) -> Card:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"not a detector's card: `{key}`: {first['msg']}", where=str(path)) from error
+        about = f"`{key}`: " if key else ""  # blank where it is no JSON at all
+        raise InputError(f"not a detector's card: {about}{first['msg']}", where=str(path)) from error
 
 
 def _read_weights(path: Path, expected: str) -> dict[str, Tensor]:
@@ -111,7 +112,10 @@ def _read_weights(path: Path, expected: str) -> dict[str, Tensor]:
         raise InputError("the detector's weights are missing", where=str(path)) from error
     if hashlib.sha256(content).hexdigest() != expected:
         raise InputError("these are not the weights that the detector's card describes", where=str(path))
-    return load(content)
+    try:
+        return load(content)
+    except SafetensorError as error:
+        raise InputError(f"not a file of weights ({error})", where=str(path)) from error
 
 
 def _rebuild(card: Card, where: str) -> Detector:

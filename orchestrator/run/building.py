@@ -13,6 +13,7 @@ from orchestrator.study.model import Study
 from orchestrator.study.spaces import OUTSIDE
 from trainables.architecture import OnBackbone
 from trainables.backbones.published import FILES
+from trainables.clip import OnClip, check_weights
 from trainables.contract import Config
 from trainables.errors import InputError
 from trainables.registry import find
@@ -24,8 +25,9 @@ def require_buildable(study: Study, cells: Iterable[Cell]) -> None:
     Of torchvision's networks with random weights the plan has said so; they are passed over.
 
     Raises:
-        InputError: a file of weights is not the network's, or the network has no such block or takes no squares of
-            the size that it is given; the message names the detector and the file.
+        InputError: a file of weights is not the network's, or lacks where nothing can be learnt without it; or the
+            network has no such block or takes no squares of the size that it is given; the message names the detector
+            and the file.
     """
     files = {content_name(path, key): path for each in study.detectors for key, path in input_files(each.config)}
     tried: list[tuple[object, ...]] = []
@@ -46,6 +48,8 @@ def _try(cell: Cell, files: Mapping[str, Path]) -> None:
     from trainables.detector import build_detector
 
     try:
+        if isinstance(config, OnClip):
+            check_weights(config)
         side = preprocess_of(cell).size
         build_detector(cell.method, config, seed=0, classes=class_count(cell)).check_size(side, side)
     except InputError as error:

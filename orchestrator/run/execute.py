@@ -34,7 +34,7 @@ SCORING_BATCH = 256
 MOST_PARTS = 8
 """Of a batch that does not fit."""
 EXHAUSTED = ("DefaultCPUAllocator", "CUDA error: out of memory", "STATUS_ALLOC_FAILED")
-"""In what torch says where memory runs out and the error is no ``OutOfMemoryError``: on the CPU, and in CUDA's parts."""
+"""What torch says of memory that runs out, where it raises no ``OutOfMemoryError``: on the CPU, and in CUDA's parts."""
 
 _log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import Any
 from orchestrator.plan.cells import Cell, CellId, Json, Reading
 
 IN_PARTS = "accumulate"
-"""Among a model's figures only where memory ran out: the parts that its batches were taken in, more than were asked for."""
+"""Among a model's figures where memory ran out, and nowhere else: the parts that its batches were taken in."""
 
 
 class Status(StrEnum):

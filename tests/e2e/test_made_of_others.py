@@ -13,7 +13,6 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from orchestrator.campaign import Campaign
-from orchestrator.store.records import Status
 from tests.e2e.conftest import results
 from tests.e2e.processes import ledger, run
 from tests.orchestrator.cli.conftest import write_study
@@ -45,6 +44,7 @@ def tensors(file: Path, cell: str) -> dict[str, Tensor]:
 
 
 def model(file: Path, cell: str) -> Path:
+    """The file of a trained cell's weights."""
     campaign = Campaign.open(file)
     return campaign.place().artifacts.folder(ledger(campaign.storage)[cell].cell) / WEIGHTS
 
@@ -92,7 +92,6 @@ def test_detectors_stand_on_the_weights_of_one_that_was_trained_here_wherever_it
             _without_additions(name): tensor for name, tensor in tensors(file, f"train/{kind}/tconv/seed0").items()
         }
         assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
-    assert all(record.status is Status.DONE for record in ledger(Campaign.open(file).storage).values())
 
     shutil.copy(weights, tmp_path / "moved.safetensors")
     code, printed, _ = run(on(tmp_path / "moved.safetensors"))

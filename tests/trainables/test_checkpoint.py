@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,19 @@ def test_weights_of_another_detector_are_refused(tmp_path: Path) -> None:
     (tmp_path / "b" / WEIGHTS).replace(tmp_path / "a" / WEIGHTS)
     with pytest.raises(InputError, match="not the weights"):
         load_detector(tmp_path / "a")
+
+
+def test_files_that_are_cut_off_or_hold_something_else_are_refused(tmp_path: Path) -> None:
+    save_detector(tmp_path, toy_detector(), _card())
+    (tmp_path / WEIGHTS).write_bytes(b"<html>")
+    with pytest.raises(InputError, match="not the weights"):
+        load_detector(tmp_path)
+    _edit(tmp_path, weights=hashlib.sha256(b"<html>").hexdigest())
+    with pytest.raises(InputError, match="not a file of weights"):
+        load_detector(tmp_path)
+    (tmp_path / CARD).write_text("{")
+    with pytest.raises(InputError, match="not a detector's card: Invalid JSON"):
+        load_detector(tmp_path)
 
 
 def test_an_empty_folder_is_no_detector(tmp_path: Path) -> None:

@@ -41,6 +41,15 @@ def test_what_only_the_built_network_tells_is_told_before_anything_runs(
     assert [*campaign.records()] == []
 
 
+@pytest.mark.parametrize("kind", ["clip_linear", "clip_knn", "clip_svm"])
+def test_what_is_nothing_without_weights_is_refused_before_anything_runs(
+    kind: str, small_data: Path, tmp_path: Path
+) -> None:
+    campaign = _campaign(tmp_path, small_data, {"kind": kind}, 32)
+    with pytest.raises(InputError, match=rf"detector {kind}: weights: .* is of no use without its weights"):
+        campaign.check()
+
+
 def test_the_specialists_of_a_fusion_are_built_too(small_data: Path, tmp_path: Path) -> None:
     torch.save(models.resnet34(weights=None).state_dict(), tmp_path / "resnet34.pth")
     fusion = {"kind": "dfx", "weights": str(tmp_path / "resnet34.pth")}
