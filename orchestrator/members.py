@@ -44,7 +44,7 @@ def members_text(room: str) -> str:
     """
     described = members(room)
     blocks = [_block(f"{member['name']}: {member['summary']}", _own(member)) for member in described]
-    if room != "spaces" and any(_RECIPE in name for member in described for name in member.get("parameters", {})):
+    if any(_recipes(member.get("parameters", {})) for member in described):
         blocks.append(
             _block("recipe: of every member that trains, with the defaults of those that name no other", _recipe())
         )
@@ -89,9 +89,6 @@ def _parameter_text(name: str, parameter: Mapping[str, Any], width: int) -> str:
     return "\n".join(filter(None, [f"  {name}: {_yaml(parameter['default'])}", about]))
 
 
-_RECIPE = "recipe."
-
-
 def _block(head: str, parameters: Mapping[str, Mapping[str, Any]]) -> str:
     rows = [
         (name, p["range"], "") if "range" in p else (name, _yaml(p["default"]), _clause(p["about"]))
@@ -108,14 +105,20 @@ def _recipe() -> Mapping[str, Mapping[str, Any]]:
 
 def _own(member: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
     """A member's parameters, but for those of a recipe that have the defaults of every recipe."""
-    usual = _recipe()
+    parameters = member.get("parameters", {})
+    usual = {f"{path}.{name}": each for path in _recipes(parameters) for name, each in _recipe().items()}
     return {
         name: parameter
-        for name, parameter in member.get("parameters", {}).items()
-        if "range" in parameter
-        or _RECIPE not in name
-        or parameter["default"] != usual[name.partition(_RECIPE)[2]]["default"]
+        for name, parameter in parameters.items()
+        if name not in usual or parameter["default"] != usual[name]["default"]
     }
+
+
+def _recipes(parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    """The key paths that have every parameter of a recipe below them: ``recipe``, whatever else a member calls one."""
+    names = _recipe()
+    paths = dict.fromkeys(name.rpartition(".")[0] for name in parameters)
+    return tuple(path for path in paths if parameters.keys() >= {f"{path}.{name}" for name in names})
 
 
 def _yaml(value: Any) -> str:

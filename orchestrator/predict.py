@@ -69,10 +69,13 @@ def find_model(cell: str, study: Path | None = None, storage: Path | None = None
         storage: the storage; ``./results`` if neither is given.
 
     Raises:
-        InputError: no cell or several are meant, or the cell has no detector.
+        InputError: no cell or several are meant, or the cell or folder has no detector.
     """
     if (Path(cell) / CARD).is_file():
         return Path(cell)
+    if cell and Path(cell).is_dir():
+        fix = "name the folder of a cell that makes a detector, with its model.json and model.safetensors"
+        raise InputError(f"this folder holds no detector: it has no {CARD}", where="CELL", value=cell, fix=fix)
     if study and storage:
         raise InputError("a study has its own storage", where="--study --storage", fix="leave one out")
     root = load_study(study).storage if study else storage or DEFAULT_STORAGE
@@ -114,7 +117,7 @@ def predict_paths(model: Path, paths: Sequence[Path]) -> list[Prediction]:
         paths: an unusable file is part of the result, with the reason.
 
     Raises:
-        InputError: the folder holds no detector.
+        InputError: the folder holds no detector, or one that says no number of an image.
     """
     import torch
 
@@ -131,6 +134,9 @@ def predict_paths(model: Path, paths: Sequence[Path]) -> list[Prediction]:
         read = [_read(file, image) for file in batch]
         squares = [found for found, _, _ in read if found is not None]
         of_squares = score(detector, np.concatenate(squares), device=device) if squares else np.empty(0, np.float32)
+        if not np.isfinite(of_squares).all():
+            fix = "use another cell; one that is trained anew may need a smaller `learning_rate`"
+            raise InputError("the detector's P(fake) is not finite", where=str(model), fix=fix)
         scores = iter(counted(of_squares, image.views, image.top).mean(axis=1))
         for file, (found, problem, note) in zip(batch, read, strict=True):
             p_fake = None if found is None else float(next(scores))

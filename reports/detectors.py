@@ -19,6 +19,8 @@ from reports.tables import rows_of
 
 SIZES = ("parameters", "trained_parameters")
 """Metrics of a train cell."""
+_OF_MODELS = {**{name: name for name in SIZES}, "class_accuracy": "source_val_class_accuracy"}
+"""Columns that are means over train cells' metrics, and which."""
 _ACROSS = (
     *("pairs", "pairs_planned", *(metric + end for metric in ("accuracy", "auroc") for end in INTERVAL)),
     *("worst", "worst_source", "worst_target"),
@@ -27,7 +29,7 @@ _INSIDE = ("in_dataset_accuracy", "in_dataset_auroc")
 DETECTORS = (
     *("plan", "detector", "seeds", *(name + end for name in _INSIDE for end in INTERVAL), *_ACROSS),
     *("shared_pairs", *("over_first" + end for end in INTERVAL), "clear", "as_it_came"),
-    *(*SIZES, "train_images_per_second", "score_images_per_second"),
+    *(*SIZES, "class_accuracy", "train_images_per_second", "score_images_per_second"),
 )
 
 
@@ -39,7 +41,9 @@ def detector_frame(results: Results, summary: pd.DataFrame) -> pd.DataFrame:
     pairs that both have; ``clear`` says that the interval excludes 0.
 
     ``as_it_came``: nothing was trained (``trainable: none``), so that what it was trained on, if on anything, is not
-    known. Parameters are means over its models; cells that ran before they were counted have none. Images per second
+    known. Parameters are means over its models; cells that ran before they were counted have none. So is
+    ``class_accuracy``, of a detector that tells families of fakes apart: that of its classes on held-out source images;
+    of any other there is none. Images per second
     are all that passed through its models in training, and in scoring clean test images, over all seconds of those
     cells. Of a detector from outside neither is known.
     """
@@ -73,7 +77,7 @@ def _size_and_speed(results: Results) -> Row:
     made = [record.metrics for record in _done(results, trained)]
     return {
         "as_it_came": bool(made) and all(metrics.get("epoch") == 0 for metrics in made),
-        **{name: _mean([metrics[name] for metrics in made if name in metrics]) for name in SIZES},
+        **{name: _mean([metrics[known] for metrics in made if known in metrics]) for name, known in _OF_MODELS.items()},
         "train_images_per_second": images_per_second(_done(results, results.of(Stage.TRAIN))),
         "score_images_per_second": images_per_second(_done(results, scored)),
     }

@@ -14,7 +14,7 @@ from reports.detectors import detector_frame
 from reports.detectors_figure import detectors_figure
 from reports.frames import INTERVAL, Row
 from reports.results import Results
-from reports.tables import MISSING, Figure, Table, arrow, interval, number, rows_of, signed, with_interval
+from reports.tables import MISSING, Figure, Table, arrow, interval, number, percent, rows_of, signed, with_interval
 from reports.words import seeds_covered
 
 _UNITS = (("B", 1e9), ("M", 1e6), ("k", 1e3))
@@ -30,6 +30,7 @@ class DetectorsPart:
         table: of the page; None where there is one detector alone, of which the page says all this elsewhere.
         sentence: which detector leads, and over which it is not shown to.
         covered: whether intervals hold over trainings.
+        families: how well those that tell families of fakes apart do; blank where none does.
         floor: what trivial facts of the files reach; blank where that is not known.
         drawing: the figure as SVG; blank where there is nothing to show.
     """
@@ -38,6 +39,7 @@ class DetectorsPart:
     table: Table | None = None
     sentence: str = ""
     covered: str = ""
+    families: str = ""
     floor: str = ""
     drawing: str = ""
 
@@ -57,6 +59,7 @@ def detectors_part(results: Results, summary: pd.DataFrame, baselines: Mapping[s
         table=detector_table(frame),
         sentence=leader_words(frame),
         covered=seeds_covered(count for count in frame["seeds"] if count),
+        families=family_words(frame),
         floor=floor_words(baselines, results.tests),
         drawing=detectors_figure(frame) if frame["accuracy"].notna().any() else "",
     )
@@ -97,6 +100,14 @@ def leader_words(frame: pd.DataFrame) -> str:
     if unknown:
         return f"{name} leads, but what it was trained on is not known: it may have seen the test generators."
     return f"{name} is best across generators: its lead over every other is clear of its 95 % interval."
+
+
+def family_words(frame: pd.DataFrame) -> str:
+    """How well each detector that has a class a family tells them apart."""
+    return " ".join(
+        f"{row['detector']} tells its families apart on {percent(row['class_accuracy'])} of held-out source images."
+        for row in rows_of(frame[frame["class_accuracy"].notna()])
+    )
 
 
 def _listed(names: Sequence[str]) -> str:

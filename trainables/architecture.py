@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import BeforeValidator, model_validator
 
-from trainables.backbones.names import find_backbone
+from trainables.backbones.names import OPEN_CLIP, find_backbone
 from trainables.backbones.weights import as_weights, check_tag
 from trainables.contract import Config
 from trainables.errors import InputError
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from trainables.backbones.backbone import Backbone
     from trainables.detector import Detector
 
-_BODY = "body."
+_FRONT, _BODY = "front.", "body."
 OURS = {"scale", "shift"}
 """What among its tensors makes a file's those of a detector of ours."""
 
@@ -27,7 +27,8 @@ class OnBackbone(Config):
     """Parameters of a member that is built on a network; such members inherit them.
 
     Attributes:
-        architecture: torchvision's name of a network (``resnet18``, ``vgg16``), or ``timm/<name>``.
+        architecture: torchvision's name of a network (``resnet18``, ``vgg16``), ``timm/<name>``, or
+            ``open_clip/<name>``, which needs the extra ``clip``.
         weights: a file of them (``.safetensors``, or one of ``torch.save`` that holds tensors only), which may be the
             ``model.safetensors`` of a detector of ours on this network; or a tag under which they are published. A
             classifier among them is dropped. Random weights if not given.
@@ -48,14 +49,25 @@ class OnBackbone(Config):
             check_tag(self.architecture, self.weights, self.allow_download)
         return self
 
-    def backbone(self, *, stem_stride: int = 2) -> Backbone:
+    def mend_missing(self, key: str) -> str:
+        """What fetches weights of CLIP; of any other file as of any member's."""
+        if key != "weights" or not self.architecture.startswith(OPEN_CLIP):
+            return super().mend_missing(key)
+        from trainables.backbones.from_open_clip import mend_missing
+
+        return mend_missing(self.architecture.removeprefix(OPEN_CLIP))
+
+    def backbone(self, *, stem_stride: int = 2, as_is: bool = False) -> Backbone:
         """The network, without its classifier.
 
         Args:
             stem_stride: as ``build_backbone`` takes it.
+            as_is: whether its features are used as they are: a detector of ours among the weights then has to have
+                been trained on what the network sees here. Else any is a start.
 
         Raises:
-            InputError: the weights are missing, unreadable or another network's, or its stem has no such stride.
+            InputError: the weights are missing, unreadable, another network's, or learnt on something else than they
+                are to see; or its stem has no such stride.
         """
         from trainables.backbones.backbone import build_backbone
 
@@ -67,6 +79,8 @@ class OnBackbone(Config):
                 allow_download=self.allow_download,
             )
         backbone = build_backbone(self.architecture, stem_stride=stem_stride)
+        if as_is:
+            _check_front(backbone, state, str(self.weights))
         _load(backbone, state, self.architecture, str(self.weights))
         return backbone
 
@@ -99,5 +113,16 @@ class OnBackbone(Config):
 def _load(backbone: Backbone, state: dict[str, Tensor], name: str, where: str) -> None:
     from trainables.backbones import weights
 
-    body = {key.removeprefix(_BODY): value for key, value in state.items() if key.startswith(_BODY)}
-    weights.load(backbone.body, body, name, dropped=(), where=where)
+    weights.load(backbone.body, _below(_BODY, state), name, dropped=(), where=where)
+
+
+def _check_front(backbone: Backbone, state: dict[str, Tensor], where: str) -> None:
+    own, learnt = backbone.front.state_dict(), _below(_FRONT, state)
+    if own.keys() != learnt.keys() or not all(own[key].equal(learnt[key]) for key in own):
+        problem = "this detector's network was trained on something else than the image, and is used as it is"
+        fix = "name weights of a detector without a front end, or train the network further: `kind: backbone`"
+        raise InputError(problem, where=where, fix=fix)
+
+
+def _below(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}

@@ -99,10 +99,13 @@ def _read_card(path: Path) -> Card:
     except FileNotFoundError as error:
         raise InputError("no detector was saved here", where=str(path.parent)) from error
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        about = f"`{key}`: " if key else ""  # blank where it is no JSON at all
-        raise InputError(f"not a detector's card: {about}{first['msg']}", where=str(path)) from error
+        raise InputError(f"not a detector's card: {_first(error)}", where=str(path)) from error
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    return f"`{key}`: {first['msg']}" if key else first["msg"]  # no key where it is no JSON at all
 
 
 def _read_weights(path: Path, expected: str) -> dict[str, Tensor]:
@@ -121,6 +124,9 @@ def _read_weights(path: Path, expected: str) -> dict[str, Tensor]:
 def _rebuild(card: Card, where: str) -> Detector:
     try:
         entry = find("detectors", card.kind)
+        if "outside" in entry.traits:
+            fix = "use the detector of a cell that trains or adapts one"
+            raise InputError("there is nothing of this detector but its scores", value=card.kind, fix=fix)
         given = dict(card.config)
         if "weights" in entry.traits:
             given["weights"] = None  # what it started from; its own weights are beside the card
@@ -128,7 +134,7 @@ def _rebuild(card: Card, where: str) -> Detector:
     except InputError as error:
         raise error.at(where) from error
     except ValidationError as error:
-        raise InputError(f"the card does not describe a {card.kind}: {error}", where=where) from error
+        raise InputError(f"the card does not describe a {card.kind}: {_first(error)}", where=where) from error
     return detector
 
 

@@ -153,6 +153,11 @@ class Config(BaseModel):
         """Of a detector that is ``fused``: those that it is made of, the same for all that are made of the same."""
         return ()
 
+    def mend_missing(self, key: str) -> str:
+        """What to do where the file that this key names is not there."""
+        otherwise = "" if type(self).model_fields[key].is_required() else ", or leave the key out"
+        return f"put it there{otherwise}; nothing is downloaded"
+
     @property
     def title(self) -> str | None:
         """What tables call the member with these parameters; None: by its kind, which tells enough."""

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from trainables.backbones import Backbone
-from trainables.contract import Images
+from trainables.contract import Context, Images
 from trainables.detector import Detector
 from trainables.errors import InputError
-from trainables.score import infer
+from trainables.score import batch_of, infer
 
 CHANNELS = (16, 64, 256, 512, 1024)
 KERNELS, STRIDES = (7, 5, 3, 3, 3), (2, 2, 1, 1, 1)
@@ -93,8 +93,14 @@ def take_in(detector: Detector, parts: Sequence[Detector]) -> None:
             raise InputError(f"the network of the family {family} is another: {error}") from error
 
 
-def class_accuracy(detector: Detector, images: Images, device: str) -> float:
+def class_accuracy(detector: Detector, images: Images, context: Context) -> float:
     """The share of images whose own class has the largest mean probability over their squares."""
-    probabilities = infer(detector, lambda batch: detector(batch).softmax(dim=1), images.pixels, device)
+    probabilities = infer(
+        detector,
+        lambda batch: detector(batch).softmax(dim=1),
+        images.pixels,
+        context.device,
+        batch_of(context),
+    )
     whole = probabilities.reshape(-1, images.views, detector.classes).mean(axis=1)
     return float(np.mean(whole.argmax(axis=1) == images.labels[:: images.views]))

@@ -9,12 +9,12 @@ from scipy.special import expit
 from trainables.contract import FAKE, Context, Images
 from trainables.detector import Detector
 from trainables.metrics import detection_metrics
-from trainables.score import log_odds, part_of, seen_whole
+from trainables.score import batch_of, log_odds, part_of, seen_whole
 
 
 def validated(detector: Detector, images: Images, context: Context) -> dict[str, float]:
     """The figures of the detector as it is, each worker scoring its part of the images."""
-    found = log_odds(detector, part_of(images.pixels, context), context.device)
+    found = log_odds(detector, part_of(images.pixels, context), context.device, batch_of(context))
     return figures(context.gather(found).astype(np.float64), images)
 
 

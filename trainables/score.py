@@ -56,6 +56,11 @@ def infer(
         return torch.cat(results).float().cpu().numpy()
 
 
+def batch_of(context: Context) -> int:
+    """Images at a time where memory is the context's: fewer where a batch of training had to be taken in parts."""
+    return BATCH // context.accumulate
+
+
 def part_of(pixels: Pixels, context: Context) -> Pixels:
     """This worker's part of the images, read when it is asked for; the workers' parts in rank order are all images."""
     if context.world_size == 1:

@@ -49,7 +49,7 @@ class LinearHead(Config):
 def solve(config: LinearHead, detector: Detector, source: Images, source_val: Images, context: Context) -> Outcome:
     """The train stage of a detector whose head alone is learnt, and solved.
 
-    Features of a body with weights are kept in the context's cache, for every head that is tried on them.
+    Features of a body with weights, all frozen, are kept in the context's cache, for every head that is tried on them.
 
     Args:
         detector: its head is an ``nn.Linear``; that and its calibration are set, and nothing else.
@@ -63,12 +63,10 @@ def solve(config: LinearHead, detector: Detector, source: Images, source_val: Im
     Raises:
         InputError: the images are of one class, or the head is no linear layer.
     """
-    from trainables.features import features_of
+    from trainables.features import kept_features
     from trainables.fit import Fitted
 
-    # A transform without weights is computed anew sooner than its many features are read.
-    cache = context.cache if next(detector.body.parameters(), None) is not None else None
-    known, held_out = (features_of(detector, part.pixels, context.device, cache) for part in (source, source_val))
+    known, held_out = (kept_features(detector, part.pixels, context) for part in (source, source_val))
     write_head(detector, *fitted(config, known, source.labels))
     row = {"epoch": 1.0, **calibrate(detector, held_out, source_val)}
     context.report(row)

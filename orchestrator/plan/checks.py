@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from orchestrator.plan.axes import Axes, all_of, labelled
+from orchestrator.plan.cells import Stage
 from orchestrator.plan.coverage import require_few, require_held_out, require_images, require_third
 from orchestrator.plan.fusing import check_families
+from orchestrator.plan.graph import Plan
 from orchestrator.plan.outside import check_outside
 from orchestrator.study.rooms import ORACLE
 from trainables.architecture import OnBackbone
@@ -35,6 +37,25 @@ def check(axes: Axes) -> None:
     drawing = [a for a in axes.trained_adaptations if Split.FEW in labelled(a)]
     wanted = {a.name: a.config.k for a in drawing if isinstance(a.config, Drawn)}
     require_few(axes.catalogue, wanted, axes.targets)
+
+
+def check_attacks(axes: Axes, plan: Plan) -> None:
+    """Whether every attack of the study is made on some detector.
+
+    Raises:
+        InputError: the images that it is made with are of no generator that is tested, or nothing makes the detectors.
+    """
+    made = [(cell.method, cell.params["attack"]) for cell in plan if cell.stage is Stage.ATTACK]
+    for place, attack in enumerate(axes.study.attacks):
+        if (attack.kind, attack.parameters) not in made:
+            raise InputError(
+                "no detector would be attacked: one is with images of a generator that it was trained on, or adapted "
+                "to, and that is tested",
+                where=f"attacks.{place}",
+                value=attack.name,
+                fix="add a generator of `train_generators` to `test_generators`, attack detectors that are adapted "
+                "(`adaptations`), or leave the attack out",
+            )
 
 
 def _check_sizes(axes: Axes) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from orchestrator.plan.axes import Axes, Source, all_of
 from orchestrator.plan.catalogue import Catalogue
 from orchestrator.plan.cells import Cell, Stage, Tags
-from orchestrator.plan.checks import check
+from orchestrator.plan.checks import check, check_attacks
 from orchestrator.plan.fusing import FUSED, fused, in_classes_of
 from orchestrator.plan.graph import Plan, plan_of
 from orchestrator.plan.models import adapted, trained, tuned, validated
@@ -29,11 +29,14 @@ def expand(study: Study, catalogue: Catalogue) -> Plan:
     An adaptation with the trait ``identity`` has no cell: its rows are the source detector's own.
 
     Raises:
-        InputError: a generator of the study is not in the data, or has no images in a split it needs.
+        InputError: a generator of the study is not in the data, or has no images in a split it needs; or an attack is
+            made on nothing.
     """
     axes = Axes(study, catalogue)
     check(axes)
-    return plan_of(study.name, _cells(axes))
+    plan = plan_of(study.name, _cells(axes))
+    check_attacks(axes, plan)
+    return plan
 
 
 def _cells(axes: Axes) -> Iterator[Cell]:

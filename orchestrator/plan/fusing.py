@@ -105,6 +105,8 @@ def check_families(axes: Axes) -> None:
 
 def _check_source(axes: Axes, detector: str, wanted: Sequence[str], source: Source) -> None:
     found = {name: axes.catalogue.family(name) for name in source.generators}
+    for name, family in found.items():
+        _check_known(family, wanted, name, "train_generators")
     if lacking := [family for family in wanted if family not in found.values()]:
         others = [name for name in axes.catalogue.fakes if axes.catalogue.family(name) == lacking[0]]
         fix = f"write {{generators: [{', '.join((*source.generators, others[0]))}]}}" if others else None
@@ -114,8 +116,6 @@ def _check_source(axes: Axes, detector: str, wanted: Sequence[str], source: Sour
             value=source.name,
             fix=fix or "add images of it; `families` of a data folder says which generator is of which",
         )
-    for name, family in found.items():
-        _check_known(family, wanted, name, "train_generators")
 
 
 def _check_known(family: str, wanted: Sequence[str], name: str, where: str) -> None:

@@ -30,7 +30,6 @@ from trainables.writing import remove_temporaries
 
 Work: TypeAlias = Callable[[Job, Place, ContextFactory], Sequence[Record]]
 
-SCORING_BATCH = 256
 MOST_PARTS = 8
 """Of a batch that does not fit."""
 EXHAUSTED = ("DefaultCPUAllocator", "CUDA error: out of memory", "STATUS_ALLOC_FAILED")
@@ -175,7 +174,8 @@ def _score(cell: Cell, bench: Bench, context: Context) -> Outcome:
 def _scores(cell: Cell, bench: Bench, context: Context, generator: str) -> dict[str, np.float32]:
     """P(fake) of one generator's test images by digest, each scored once whatever number of test sets holds it."""
     from trainables.corruption import corrupted
-    from trainables.score import digest_of, per_image, score
+    from trainables.features import kept_score
+    from trainables.score import batch_of, digest_of, per_image, score
 
     images = bench.place.reader(cell).images([generator], Split.TEST)
     if cell.method == OUTSIDE:
@@ -186,8 +186,9 @@ def _scores(cell: Cell, bench: Bench, context: Context, generator: str) -> dict[
     if cell.params["corruption"] is not None:
         config = find("corruptions", cell.method).config.model_validate(cell.params["corruption"])
         images = corrupted(images, cell.method, config)
-    scores = score(detector, images.pixels, device=context.device, batch=SCORING_BATCH // context.accumulate)
-    return per_image(images, scores)
+        # Made as they are read, and each seen by few: their features would fill the cache.
+        return per_image(images, score(detector, images.pixels, context.device, batch_of(context)))
+    return per_image(images, kept_score(detector, images.pixels, context))
 
 
 def _attack(cell: Cell, bench: Bench, context: Context) -> Outcome:

@@ -35,7 +35,7 @@ def content_name(path: Path, key: str) -> str:
         InputError: the file does not exist; the message names ``key``.
     """
     if not path.is_file():
-        fix = "put the file there, or leave the key out; nothing is downloaded"
+        fix = "put the file there; nothing is downloaded"
         raise InputError("the file does not exist", where=key, value=str(path), fix=fix)
     stat = path.stat()
     return f"{PREFIX}{_sha256(path, stat.st_size, stat.st_mtime_ns)}{path.suffix}"

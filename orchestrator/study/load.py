@@ -57,7 +57,7 @@ def require_files(study: Study) -> None:
             for name, value in choice.config:
                 if isinstance(value, Path) and not value.is_file():
                     where = f"{key}.{position}.{name}"
-                    fix = "put it there, or leave the key out; nothing is downloaded"
+                    fix = choice.config.mend_missing(name)
                     raise InputError("there is no such file", where=where, value=str(value), fix=fix)
 
 

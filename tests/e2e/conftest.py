@@ -18,7 +18,6 @@ GRID = {
     "train_generators": ["tconv", "nearest"],
     "test_generators": ["bilinear"],
     "adaptations": ["recalibrate", {"kind": "coral", "recipe": {"epochs": 10, "batch": 16}}],
-    "attacks": [{"kind": "pgd", "epsilons": [0, 2], "steps": 2, "images_per_class": 4, "adaptations": ["source_only"]}],
 }
 """Two source detectors, adapted to a third generator: trainings long enough to be caught at work."""
 

@@ -187,6 +187,20 @@ def test_parameters_and_speed_are_of_the_records(store: Store) -> None:
     assert (shown[STRONG][7].text, shown[STRONG][7].interval) == ("200", "80 in scoring")
 
 
+def test_how_well_families_are_told_apart_is_the_mean_over_its_models(store: Store, tmp_path: Path) -> None:
+    shares = np.linspace(0.9, 0.98, 9)
+    for cell, share in zip(store.find(Stage.TRAIN, detector=STRONG), shares, strict=True):
+        store.records[cell.id] = replace(store.records[cell.id], metrics={"source_val_class_accuracy": share})
+    frame = frame_of(store)
+    assert frame.loc[STRONG, "class_accuracy"] == pytest.approx(0.94)
+    assert np.isnan(frame.loc[WEAK, "class_accuracy"])
+    paths = build(store, tmp_path)
+    assert "strong tells its families apart on 94.0 % of held-out source images." in words(paths.html)
+    assert "weak tells" not in words(paths.html)
+    kept = pd.read_csv(tmp_path / "detectors.csv").set_index("detector")
+    assert kept.loc[STRONG, "class_accuracy"] == pytest.approx(0.94)
+
+
 @pytest.mark.parametrize(
     ("count", "trained", "text"),
     [

@@ -67,6 +67,7 @@ def test_a_detector_that_started_from_a_file_loads_without_that_file(tmp_path: P
         ({"format": 2}, "format"),
         ({"classes": 3}, "do not fit"),
         ({"extra": 1}, "extra"),
+        ({"kind": "scores", "config": {"file": "scores.csv"}}, "nothing of this detector but its scores"),
     ],
 )
 def test_a_card_that_describes_something_else_is_refused(
@@ -153,3 +154,12 @@ def test_saved_weights_are_plain_safetensors(tmp_path: Path) -> None:
 def test_a_state_that_an_earlier_version_left_is_passed_over(tmp_path: Path) -> None:
     save_state(tmp_path / STATE, {"model": {}, "curves": []})
     assert LocalContext(folder=tmp_path).load_state() is None
+
+
+def test_a_wrong_parameter_of_a_card_is_told_in_one_line(tmp_path: Path) -> None:
+    save_detector(tmp_path, toy_detector(), _card())
+    _edit(tmp_path, config={**_card()["config"], "width": "wide", "depth": -1})
+    with pytest.raises(InputError, match="does not describe a residual_cnn: `width`: ") as caught:
+        load_detector(tmp_path)
+    assert "\n" not in caught.value.problem
+    assert caught.value.where == str(tmp_path / CARD)

@@ -8,12 +8,16 @@ from threading import Barrier
 
 import numpy as np
 import pytest
+import torch
 
 from tests.trainables.toy import toy_detector, toy_images
+from trainables.context import LocalContext
 from trainables.contract import Images
+from trainables.data.stack import Stack, open_pixels
 from trainables.detector import Detector, as_input
 from trainables.errors import InputError
-from trainables.features import features_of
+from trainables.features import features_of, kept_features, kept_score
+from trainables.score import score
 
 
 @pytest.fixture(scope="module")
@@ -129,3 +133,73 @@ def test_no_images_have_no_features(tmp_path: Path) -> None:
     none = np.zeros((0, 32, 32, 3), np.uint8)
     assert len(features_of(toy_detector(), none, cache=tmp_path)) == 0
     assert not files(tmp_path)
+
+
+def test_a_set_is_computed_once_whatever_it_is_stacked_with(images: Images, tmp_path: Path) -> None:
+    detector, pixels = toy_detector(), images.pixels[:]
+    np.save(tmp_path / "reals", pixels[:8])
+    reals, first, second = open_pixels(tmp_path / "reals.npy"), pixels[8:14], pixels[14:]
+    with counted(detector) as batches:
+        for fakes in (first, second):
+            stacked = Stack([reals, fakes])
+            found = features_of(detector, stacked, cache=tmp_path / "kept")
+            np.testing.assert_allclose(found, features_of(toy_detector(), stacked), atol=1e-6)
+        mixed = Stack([reals, first, second], np.random.default_rng(0).permutation(24))
+        np.testing.assert_allclose(
+            features_of(detector, mixed, cache=tmp_path / "kept"), features_of(toy_detector(), mixed), atol=1e-6
+        )
+    assert sum(batches) == 24
+    assert len(files(tmp_path / "kept")) == 3
+
+
+def test_of_a_set_that_is_read_in_part_no_other_image_is_computed(images: Images, tmp_path: Path) -> None:
+    detector = toy_detector()
+    some = Stack([images.pixels[:16], images.pixels[16:]], np.array([3, 3, 17, 0]))
+    with counted(detector) as batches:
+        found = features_of(detector, some, cache=tmp_path)
+    assert sum(batches) == 3
+    np.testing.assert_allclose(found, features_of(detector, some), atol=1e-6)
+
+
+@pytest.mark.parametrize(("kind", "parameters"), [("frozen", {}), ("clip_linear", {}), ("clip_knn", {})])
+def test_a_second_head_is_scored_without_a_pass_of_the_network(
+    images: Images, tmp_path: Path, kind: str, parameters: dict[str, object]
+) -> None:
+    local = LocalContext(folder=tmp_path / "cell", cache=tmp_path / "features")
+    first, second = toy_detector(kind, **parameters), toy_detector(kind, **parameters)
+    with torch.no_grad():
+        for each in (*second.head.parameters(), *second.head.buffers()):
+            each.mul_(torch.linspace(0.5, 2, each.numel()).reshape(each.shape))
+    second.shift.fill_(0.3)
+    with counted(first) as passed, counted(second) as again:
+        kept = [kept_score(each, images.pixels, local) for each in (first, second)]
+    assert (sum(passed), sum(again)) == (len(images), 0)
+    for scores, detector in zip(kept, (first, second), strict=True):
+        np.testing.assert_allclose(scores, score(detector, images.pixels), rtol=0, atol=1e-6)
+    assert np.abs(kept[0] - kept[1]).max() > 1e-3
+
+
+def test_several_views_of_an_image_are_all_looked_at(images: Images, tmp_path: Path) -> None:
+    detector = toy_detector("frozen")
+    detector.views = 8
+    local = LocalContext(folder=tmp_path, cache=tmp_path / "features")
+    assert np.array_equal(kept_score(detector, images.pixels, local), score(detector, images.pixels))
+
+
+@pytest.mark.parametrize("kind", ["backbone", "azimuthal"], ids=["trained", "without weights"])
+def test_what_no_other_cell_wants_is_not_kept(images: Images, tmp_path: Path, kind: str) -> None:
+    detector, local = toy_detector(kind), LocalContext(folder=tmp_path, cache=tmp_path / "features")
+    assert np.array_equal(kept_score(detector, images.pixels, local), score(detector, images.pixels))
+    assert np.array_equal(kept_features(detector, images.pixels, local), features_of(detector, images.pixels))
+    assert not files(tmp_path / "features")
+
+
+def test_where_memory_is_short_fewer_images_are_taken_at_a_time(tmp_path: Path) -> None:
+    many = toy_images(80, seed=1)
+    for cache in (None, tmp_path / "features"):
+        local = LocalContext(folder=tmp_path, cache=cache, accumulate=8)
+        for asked in (kept_features, kept_score):
+            detector = toy_detector("frozen", seed=int(asked is kept_score))
+            with counted(detector) as batches:
+                asked(detector, many.pixels, local)
+            assert batches == [32, 32, 16]

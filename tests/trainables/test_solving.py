@@ -177,7 +177,7 @@ def test_every_fake_class_is_fake(tmp_path: Path) -> None:
 
 
 def test_features_of_a_body_with_weights_are_kept_for_the_next_head(tmp_path: Path) -> None:
-    place, source, detector = context(tmp_path), toy_images(32, seed=1), toy_detector()
+    place, source, detector = context(tmp_path), toy_images(32, seed=1), toy_detector("frozen")
     place.cache = tmp_path / "cache"
     solve(LinearHead(head="svm"), detector, source, source, place)
     assert len(list(place.cache.glob("*.npy"))) == 1

@@ -76,6 +76,11 @@ def command(name: str) -> str:
     return "open_clip publishes none under this name: train them, and save the model's state dict as .safetensors"
 
 
+def mend_missing(name: str) -> str:
+    """What to do where a file of this model's weights is not there."""
+    return f"fetch it where there is a network, with `{command(name)}`, and name the file; nothing is downloaded here"
+
+
 def _tower(name: str) -> Any:
     """The image tower, with random weights."""
     import open_clip
@@ -94,10 +99,7 @@ def _tower(name: str) -> Any:
 def _start(tower: nn.Module, name: str, weights: Path | str) -> None:
     path = Path(weights)
     if not path.is_file():
-        fix = (
-            f"fetch it where there is a network, with `{command(name)}`, and name the file; nothing is downloaded here"
-        )
-        raise InputError(f"the weights of {OPEN_CLIP}{name} are not there", where=str(path), fix=fix)
+        raise InputError(f"the weights of {OPEN_CLIP}{name} are not there", where=str(path), fix=mend_missing(name))
     found = published.read(path)
     # A whole model's state, or its image tower's alone.
     towers = {key.removeprefix(TOWER): value for key, value in found.items() if key.startswith(TOWER)}

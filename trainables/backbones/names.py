@@ -201,7 +201,7 @@ def _find_in_open_clip(name: str) -> None:
     """By the files that open_clip describes its models in, without importing it; by itself for those added since."""
     spec = importlib.util.find_spec("open_clip")
     if spec is None or spec.origin is None:
-        fix = "install the extra `clip`: pip install 'detector-orchestrator[clip]'"
+        fix = "install the extra `clip`, in the folder of this project: pip install -e '.[clip]'"
         raise InputError("open_clip is not installed on this machine", value=name, fix=fix)
     model = name.removeprefix(OPEN_CLIP)
     known = {file.stem for file in (Path(spec.origin).parent / "model_configs").glob("*.json")}

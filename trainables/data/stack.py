@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,21 @@ class Stack:
             here = owners == k
             pixels[here] = self.parts[k][flat[here] - self._starts[k]]
         return pixels.reshape(*positions.shape, *self.shape[1:])
+
+    def distinct(self) -> tuple[list[Stack], NDArray[np.int64] | slice]:
+        """The images that it reads, each once: a set for every part, in the part's order.
+
+        Returns:
+            Those sets, and the index that makes of them, end to end, this array.
+        """
+        if self._order is None:
+            return [Stack([part]) for part in self.parts if len(part)], slice(None)
+        positions, places = np.unique(self._order, return_inverse=True)
+        bounds = np.searchsorted(positions, self._starts)
+        read = [positions[first:last] for first, last in pairwise(bounds)]
+        starts = self._starts[:-1]
+        sets = [Stack([p], at - start) for p, at, start in zip(self.parts, read, starts, strict=True) if len(at)]
+        return sets, places
 
     def __reduce__(self) -> tuple[object, ...]:
         # A memory map would travel as its contents.

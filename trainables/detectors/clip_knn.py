@@ -44,7 +44,7 @@ def build(config: Config, classes: int) -> Detector:
     def head(features: int, classes: int) -> Neighbours:
         return Neighbours(features, config.k, classes)
 
-    return config.backbone().frozen().detector(head, classes)
+    return config.backbone(as_is=True).frozen().detector(head, classes)
 
 
 def solve(config: Config, detector: Detector, source: Images, source_val: Images, context: Context) -> Outcome:
@@ -54,15 +54,13 @@ def solve(config: Config, detector: Detector, source: Images, source_val: Images
         InputError: there are no weights, or fewer images of a class than votes that can decide.
     """
     from trainables.clip import check_weights
-    from trainables.features import features_of
+    from trainables.features import kept_features
     from trainables.fit import Fitted
     from trainables.neighbours import Neighbours, temper
 
     check_weights(config)
     assert isinstance(detector.head, Neighbours)
-    known, held_out = (
-        features_of(detector, part.pixels, context.device, context.cache) for part in (source, source_val)
-    )
+    known, held_out = (kept_features(detector, part.pixels, context) for part in (source, source_val))
     banks = [known[_drawn(source, label, config, context.seed)] for label in (REAL, FAKE)]
     detector.head.remember(*banks)
     row = {"epoch": 1.0, **temper(detector, held_out, source_val)}

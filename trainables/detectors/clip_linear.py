@@ -39,7 +39,7 @@ def build(config: Config, classes: int) -> Detector:
     """
     from trainables.heads import linear
 
-    return config.backbone().frozen().detector(linear, classes)
+    return config.backbone(as_is=True).frozen().detector(linear, classes)
 
 
 def solve(config: Config, detector: Detector, source: Images, source_val: Images, context: Context) -> Outcome:

@@ -91,5 +91,5 @@ def fuse(
 
     take_in(detector, parts)
     outcome = train(config, detector, source, source_val, context)
-    of_classes = class_accuracy(detector, source_val, context.device)
+    of_classes = class_accuracy(detector, source_val, context)
     return replace(outcome, metrics={**outcome.metrics, "source_val_class_accuracy": of_classes})

@@ -31,11 +31,11 @@ def build(config: Config, classes: int) -> Detector:
     Layers are the network's.
 
     Raises:
-        InputError: the weights are missing, unreadable or another network's.
+        InputError: the weights are missing, unreadable, another network's, or learnt behind a front end.
     """
     from trainables.heads import linear
 
-    return config.backbone().frozen().detector(linear, classes)
+    return config.backbone(as_is=True).frozen().detector(linear, classes)
 
 
 def solve(config: Config, detector: Detector, source: Images, source_val: Images, context: Context) -> Outcome:

@@ -47,7 +47,7 @@ def build(config: Config, classes: int) -> Detector:
     """A detector on a network whose weights stay as they are; layers are the network's.
 
     Raises:
-        InputError: the weights are missing, unreadable or another network's.
+        InputError: the weights are missing, unreadable, another network's, or learnt behind a front end.
     """
     from torch import nn
 
@@ -55,7 +55,7 @@ def build(config: Config, classes: int) -> Detector:
     from trainables.importance import Importance, projection
     from trainables.intermediate import intermediate
 
-    backbone = config.backbone()
+    backbone = config.backbone(as_is=True)
     vectors = intermediate(backbone).requires_grad_(False)
     fused = Importance(vectors.widths(backbone.min_size), config.width, config.depth, config.dropout)
     width, dropout = config.width, config.dropout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -59,10 +60,8 @@ def test_lists_name_every_member_with_its_parameters(room):
         assert f"{member['name']}: {member['summary']}" in text
         for parameter in member.get("parameters", {}):
             # What all recipes have in common is told once, at the end.
-            assert (
-                f"    {parameter} " in text
-                or f"    {parameter.partition('recipe.')[2]} " in text.rpartition("recipe: ")[2]
-            )
+            common = re.sub(r"^(.*\.)?(recipe|specialist)\.", "", parameter)
+            assert f"    {parameter} " in text or f"    {common} " in text.rpartition("recipe: ")[2]
 
 
 def test_rules_of_selection_are_listed_a_line_each_for_they_have_no_parameters():
@@ -82,6 +81,15 @@ def test_a_member_tells_where_its_recipe_differs():
     assert "recipe.batch" not in of_tent
     assert recipe.startswith("recipe: ")
     assert "    batch " in recipe
+
+
+def test_a_recipe_of_any_name_tells_where_it_differs():
+    block = call("list", "detectors").stdout.partition("\ndfx: ")[2].partition("\n\n")[0]
+
+    assert "    specialist.epochs " in block
+    assert "specialist.gamma" not in block
+    assert "specialist.augment" not in block
+    assert "open_clip/<name>" in call("list", "detectors", "dfx").stdout
 
 
 @pytest.mark.parametrize("room", Room)

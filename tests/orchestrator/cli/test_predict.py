@@ -9,10 +9,12 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from tests.orchestrator.cli.conftest import call
-from trainables.checkpoint import load_detector
+from tests.trainables.toy import toy_detector
+from trainables.checkpoint import load_detector, save_detector
 from trainables.detector import as_input
 
 TRAINED = "train/residual_cnn/tconv/seed0"
@@ -141,3 +143,24 @@ def test_contradicting_options_and_an_empty_storage_are_refused(finished, photos
         result = call("predict", TRAINED, photos, *words)
         assert result.exit_code == 2
         assert result.stderr.startswith("error: ")
+
+
+def test_a_folder_without_a_detector_is_told_what_it_lacks(photos, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    result = call("predict", photos, photos / "fake.jpg")
+
+    assert result.exit_code == 2
+    for word in ("this folder holds no detector", "model.json", "model.safetensors", str(photos)):
+        assert word in result.stderr
+
+
+def test_a_detector_that_says_no_number_is_refused(photos, tmp_path):
+    detector = toy_detector("residual_cnn")
+    torch.nn.init.constant_(detector.head.weight, float("nan"))
+    image = {"size": 32, "fit": "resize_crop"}
+    save_detector(tmp_path / "broken", detector, {"kind": "residual_cnn", "config": {}, "image": image})
+    result = call("predict", tmp_path / "broken", photos / "fake.jpg")
+
+    assert result.exit_code == 2
+    assert "P(fake) is not finite" in result.stderr
+    assert "nan" not in result.stdout

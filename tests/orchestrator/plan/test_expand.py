@@ -115,6 +115,22 @@ def test_attacks_and_analyses_only_where_they_are_wanted(make_study, catalogue):
 
 
 @pytest.mark.parametrize(
+    "changes",
+    [
+        {"attacks": ["pgd", {"kind": "pgd", "name": "lost", "steps": 3, "adaptations": ["source_only"]}]},
+        {"test_generators": ["tconv"], "attacks": [{"kind": "pgd", "name": "lost", "adaptations": ["coral"]}]},
+    ],
+    ids=["of sources that are not tested", "of targets that there are not"],
+)
+def test_an_attack_that_would_be_made_on_nothing_is_refused(make_study, catalogue, changes):
+    study = make_study(**{"train_generators": ["tconv"], "test_generators": ["nearest"], **changes})
+    with pytest.raises(InputError, match="no detector would be attacked") as caught:
+        expand(study, catalogue)
+    assert caught.value.where == f"attacks.{len(study.attacks) - 1}"
+    assert caught.value.value == "lost"
+
+
+@pytest.mark.parametrize(
     ("changes", "where", "said"),
     [
         ({"train_generators": ["tcomv"]}, "train_generators", "tconv"),

@@ -128,6 +128,9 @@ def test_a_generator_of_no_known_family_is_refused(make_study: MakeStudy, large:
     group = {"generators": ["tconv", "bilinear", "web"]}
     with pytest.raises(InputError, match="the family of web is 'fake'"):
         expand(make_study(**FUSED | {"train_generators": [group]}), data)
+    with pytest.raises(InputError, match="the family of web is 'fake'") as alone:  # first, though no dm is there
+        expand(make_study(**FUSED | {"train_generators": ["web"]}), data)
+    assert "{web: dm}" in str(alone.value.fix)
     assert expand(make_study(**FUSED), data)
     with pytest.raises(InputError, match="the family of web is 'fake'"):
         expand(make_study(**FUSED | {"adaptations": ["coral"]}), data)

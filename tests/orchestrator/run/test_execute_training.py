@@ -16,7 +16,7 @@ from orchestrator.plan.cells import Cell, Stage
 from orchestrator.plan.expand import expand
 from orchestrator.plan.graph import Plan
 from orchestrator.run.adapting import adaptation_data
-from orchestrator.run.bench import class_count, labelled, source_of
+from orchestrator.run.bench import class_count, labelled, names, source_of
 from orchestrator.run.context import FEATURES
 from orchestrator.run.driver import Run
 from orchestrator.run.place import Place
@@ -124,10 +124,20 @@ def test_a_solved_detector_is_solved_and_its_features_are_kept_for_others(groupe
     record = grouped.records[cell.id]
     assert [row["epoch"] for row in record.curves] == [1.0]
     assert {"source_val_accuracy", "source_val_auroc", "source_val_loss"} <= record.metrics.keys()
-    assert len(list((grouped.place.cache / FEATURES).glob("*.npy"))) == 4  # train and val, of one generator and of two
+    reals = len(names(cell, "reals"))
+    fakes = {"train": 3, "val": 3, "test": 2}  # tconv, and half of it and of bilinear; tconv and nearest
+    assert len(list((grouped.place.cache / FEATURES).glob("*.npy"))) == sum(reals + each for each in fakes.values())
     detector, _ = load_detector(grouped.folder(cell))
     images = grouped.place.reader(cell).images(source_of(cell), Split.TRAIN)
     assert ((score(detector, images.pixels) > 0.5) == images.labels).mean() > 0.9  # random weights are right by half
+
+
+def test_scores_from_kept_features_are_those_of_the_images(grouped: Ran) -> None:
+    for cell in (c for c in grouped.plan if c.stage is Stage.SCORE and c.tags.detector == "frozen"):
+        kept = read_scores(grouped.folder(cell) / SCORES_FILE)
+        detector, _ = load_detector(grouped.place.folder(cell.needs[0]))
+        images = grouped.place.reader(cell).images([*names(cell, "reals"), str(cell.params["test"])], Split.TEST)
+        assert kept["score"].to_numpy() == pytest.approx(score(detector, images.pixels), abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -198,8 +208,13 @@ def test_a_fusion_is_trained_on_three_classes_and_judged_on_two(fused: Ran) -> N
         ("bilinear", 1),
         ("tconv", 2),
     }
+    held_out = labelled(cell, fused.place.reader(cell), source_of(cell), Split.VAL)
+    detector, _ = load_detector(fused.folder(cell))
+    with torch.inference_mode():
+        three = detector.eval()(as_input(held_out.pixels[:])).softmax(dim=1).numpy()
     metrics = fused.records[cell.id].metrics
-    assert 0 <= metrics["source_val_class_accuracy"] <= metrics["source_val_accuracy"] <= 1
+    assert metrics["source_val_class_accuracy"] == np.mean(three.argmax(axis=1) == held_out.labels)
+    assert metrics["source_val_accuracy"] == np.mean((three[:, 0] < 0.5) == (held_out.labels > 0))
 
 
 def test_an_adaptation_of_a_fusion_is_given_its_classes(fused: Ran) -> None:

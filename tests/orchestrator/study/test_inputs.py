@@ -40,6 +40,7 @@ def test_a_worker_finds_the_content_in_its_folder(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match="nothing is downloaded") as caught:
         parameters(Config(weights=tmp_path / "absent.pt"))
+    assert "leave the key out" not in str(caught.value.fix)
     assert (caught.value.where, caught.value.value) == ("weights", str(tmp_path / "absent.pt"))
 
 

@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.study.load import dump_study, load_study
+from orchestrator.study.load import dump_study, load_study, require_files
 from orchestrator.study.model import Study
 from orchestrator.study.rooms import AdaptationChoice, DetectorChoice
+from trainables.errors import InputError
 from trainables.recipe import Recipe
 
 
@@ -155,3 +156,26 @@ def test_a_password_is_not_written_down(write):
     assert study.tracking.uri == "postgresql://me:s3:cret@host/runs"
     assert "cret" not in dump_study(study)
     assert "postgresql://me:***@host/runs" in dump_study(study)
+
+
+@pytest.mark.parametrize(
+    ("detector", "fix"),
+    [
+        ({"kind": "scores", "file": "s.csv"}, "put it there; nothing is downloaded"),
+        ({"kind": "resnet18", "weights": "w.pth"}, "put it there, or leave the key out; nothing is downloaded"),
+    ],
+)
+def test_a_file_that_is_not_there_may_be_left_out_where_it_is_not_required(write, detector, fix):
+    with pytest.raises(InputError, match="no such file") as caught:
+        require_files(load_study(write(detectors=[detector])))
+    assert caught.value.fix == fix
+
+
+@pytest.mark.parametrize("kind", ["clip_linear", "rine"])
+def test_what_fetches_weights_of_clip_is_told(write, kind):
+    pytest.importorskip("open_clip", reason="comes with the extra `clip`")
+    detector = {"kind": kind, "architecture": "open_clip/ViT-L-14-quickgelu", "weights": "w.safetensors"}
+    with pytest.raises(InputError, match=r"hf download \S+ open_clip_model\.safetensors") as caught:
+        require_files(load_study(write(detectors=[detector])))
+    assert caught.value.where == "detectors.0.weights"
+    assert "leave the key out" not in str(caught.value.fix)

@@ -53,3 +53,10 @@ def test_the_name_of_a_network_stands_for_the_backbone_of_it() -> None:
         as_member("resnet50", {"architecture": "resnet18"})
     with pytest.raises(InputError, match="'residual_cnn'"):
         as_member("residualcnn", {})
+
+
+def test_where_open_clip_is_not_installed_the_command_that_installs_it_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "open_clip", None)  # as Python itself marks what cannot be imported
+    with pytest.raises(InputError, match="open_clip is not installed") as caught:
+        find_backbone("open_clip/ViT-L-14")
+    assert "pip install -e '.[clip]'" in str(caught.value.fix)

@@ -33,6 +33,14 @@ def test_out_of_range(index):
         Stack(PARTS)[index]
 
 
+@pytest.mark.parametrize("order", [None, ORDER, np.array([8, 1, 1, 0, 4, 2])])
+def test_its_distinct_images_make_it_again(order):
+    sets, places = Stack(PARTS, order).distinct()
+    np.testing.assert_array_equal(np.concatenate([each[:] for each in sets])[places], Stack(PARTS, order)[:])
+    assert sum(map(len, sets)) == (9 if order is None else len(set(order.tolist())))
+    assert all(len(each.parts) == 1 and len(each) for each in sets)  # of one part each, and none of an empty one
+
+
 def test_what_is_read_is_a_copy():
     stack = Stack(PARTS)
     stack[:][:] = 0

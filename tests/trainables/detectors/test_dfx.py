@@ -35,8 +35,9 @@ def specialists() -> list[Detector]:
 def fused(images: Images, specialists: list[Detector], tmp_path_factory: pytest.TempPathFactory) -> Detector:
     detector = toy_detector("dfx", classes=3)
     config = dfx.Config(recipe=RECIPE)
-    outcome = dfx.fuse(config, detector, specialists, images, images, context(tmp_path_factory.mktemp("fit")))
-    assert outcome.metrics["source_val_class_accuracy"] == class_accuracy(detector, images, "cpu")
+    here = context(tmp_path_factory.mktemp("fit"))
+    outcome = dfx.fuse(config, detector, specialists, images, images, here)
+    assert outcome.metrics["source_val_class_accuracy"] == class_accuracy(detector, images, here)
     return detector
 
 
@@ -106,18 +107,20 @@ def test_it_calls_fake_what_is_of_either_family_of_fakes(fused: Detector, images
         assert found == pytest.approx((three[:, 1] + three[:, 2]).numpy(), abs=1e-6)
 
 
-def test_the_accuracy_of_classes_is_that_of_the_most_probable_one(fused: Detector, images: Images) -> None:
+def test_the_accuracy_of_classes_is_that_of_the_most_probable_one(
+    fused: Detector, images: Images, tmp_path: Path
+) -> None:
     with torch.inference_mode():
         called = fused.eval()(as_input(images.pixels[:])).argmax(dim=1).numpy()
-    assert class_accuracy(fused, images, "cpu") == np.mean(called == images.labels)
+    assert class_accuracy(fused, images, context(tmp_path)) == np.mean(called == images.labels)
 
 
-def test_the_squares_of_an_image_have_one_class(fused: Detector, images: Images) -> None:
+def test_the_squares_of_an_image_have_one_class(fused: Detector, images: Images, tmp_path: Path) -> None:
     halves = replace(images, labels=images.labels[::2].repeat(2), views=2)
     with torch.inference_mode():
         probabilities = fused.eval()(as_input(images.pixels[:])).softmax(dim=1).numpy()
     called = (probabilities[::2] + probabilities[1::2]).argmax(axis=1)
-    assert class_accuracy(fused, halves, "cpu") == np.mean(called == halves.labels[::2])
+    assert class_accuracy(fused, halves, context(tmp_path)) == np.mean(called == halves.labels[::2])
 
 
 def test_other_networks_are_refused(specialists: list[Detector]) -> None:

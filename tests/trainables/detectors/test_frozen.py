@@ -64,9 +64,9 @@ def test_vgg16_has_the_4096_features_of_its_second_fully_connected_layer() -> No
 
 
 def test_a_detector_of_ours_is_weights_too(tmp_path: Path) -> None:
-    trained = toy_detector("fft_real", seed=5)
+    trained = toy_detector("backbone", seed=5)
     trained(torch.rand(4, 3, 32, 32))
-    save_detector(tmp_path, trained, {"kind": "fft_real", "config": {}, "image": {"size": 32}})
+    save_detector(tmp_path, trained, {"kind": "backbone", "config": {}, "image": {"size": 32}})
     detector = toy_detector("frozen", weights=tmp_path / WEIGHTS)
     images = torch.rand(2, 3, 32, 32)
     assert torch.equal(detector.eval().body(images), trained.eval().body(images))
@@ -97,3 +97,15 @@ def test_networks_that_do_not_exist_are_refused_when_a_study_is_read() -> None:
 def test_weights_are_never_downloaded_unless_asked_for() -> None:
     with pytest.raises(ValidationError, match="allow_download"):
         Config(weights="IMAGENET1K_V1")
+
+
+@pytest.mark.parametrize("front", ["fft_real", "fft_logmag"])
+def test_features_of_something_else_than_the_image_are_refused_where_they_are_used_as_they_are(
+    front: str, tmp_path: Path
+) -> None:
+    save_detector(tmp_path, toy_detector(front), {"kind": front, "config": {}, "image": {"size": 32}})
+    for kind in ("frozen", "rine"):
+        with pytest.raises(InputError, match="trained on something else than the image"):
+            toy_detector(kind, weights=tmp_path / WEIGHTS)
+    for kind in ("backbone", "lora_backbone"):
+        assert toy_detector(kind, weights=tmp_path / WEIGHTS)
