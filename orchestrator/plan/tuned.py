@@ -18,6 +18,8 @@ Parameters = Mapping[str, Json]
 
 _KEY = {Stage.TRAIN: "detector", Stage.ADAPT: "adaptation"}
 """Where the cells of a stage have the parameters of their member."""
+CHOSEN_BY = "chosen_by"
+"""What such a cell has in their place while it waits: the tuning's id."""
 
 
 def tuning_of(cell: Cell, tuning: Json) -> Cell:
@@ -32,8 +34,14 @@ def tuning_of(cell: Cell, tuning: Json) -> Cell:
 
 def awaiting(cell: Cell, tuning: Cell) -> Cell:
     """What stands in the plan for the cell until its parameters are chosen."""
-    params: dict[str, Json] = {**cell.params, _KEY[cell.stage]: {"chosen_by": tuning.id}}
+    params: dict[str, Json] = {**cell.params, _KEY[cell.stage]: {CHOSEN_BY: tuning.id}}
     return replace(cell, params=params, needs=(*cell.needs, tuning.id))
+
+
+def awaits(cell: Cell) -> bool:
+    """Whether a cell that makes a model stands for one whose parameters are still to be chosen."""
+    parameters = cell.params[_KEY[cell.stage]]
+    return isinstance(parameters, dict) and parameters.keys() == {CHOSEN_BY}
 
 
 def with_parameters(tuning: Cell, chosen: Parameters) -> Cell:
@@ -121,5 +129,5 @@ def _resolved(
     if tuning.id in chosen:
         found = with_parameters(tuning, chosen[tuning.id])
         hidden = found.id in cells and cells[found.id].tags != found.tags
-        return replace(found, params={**found.params, "chosen_by": tuning.id}) if hidden else found
+        return replace(found, params={**found.params, CHOSEN_BY: tuning.id}) if hidden else found
     return awaiting(with_parameters(tuning, base_parameters(tuning)), tuning)

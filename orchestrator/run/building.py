@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from orchestrator.plan.cells import Cell, Stage
+from orchestrator.plan.tuned import awaits, base_parameters, with_parameters
 from orchestrator.run.bench import class_count
 from orchestrator.run.place import preprocess_of
 from orchestrator.study.inputs import content_name, input_files
@@ -31,11 +32,18 @@ def require_buildable(study: Study, cells: Iterable[Cell]) -> None:
     """
     files = {content_name(path, key): path for each in study.detectors for key, path in input_files(each.config)}
     tried: list[tuple[object, ...]] = []
-    for cell in cells:
+    for cell in filter(None, map(_ordinary, cells)):
         asked = (cell.method, cell.params.get("detector"), cell.params.get("image"), cell.params.get("classes"))
-        if cell.stage is Stage.TRAIN and asked not in tried:
+        if asked not in tried:
             tried.append(asked)
             _try(cell, files)
+
+
+def _ordinary(cell: Cell) -> Cell | None:
+    """A train cell, or what a tuning of one starts from; None of what waits for a tuning, and of other stages."""
+    if cell.stage is Stage.TUNE and cell.params["stage"] == Stage.TRAIN:
+        return with_parameters(cell, base_parameters(cell))
+    return cell if cell.stage is Stage.TRAIN and not awaits(cell) else None
 
 
 def _try(cell: Cell, files: Mapping[str, Path]) -> None:

@@ -58,6 +58,15 @@ def test_the_specialists_of_a_fusion_are_built_too(small_data: Path, tmp_path: P
         _campaign(tmp_path, small_data, fusion, 32, both).check()
 
 
+def test_of_what_is_tuned_that_is_built_which_the_search_starts_from(small_data: Path, tmp_path: Path) -> None:
+    for architecture, weights in (("resnet34", models.resnet34), ("resnet18", models.resnet18)):
+        torch.save(weights(weights=None).state_dict(), tmp_path / f"{architecture}.pth")
+    tuned = {"kind": "backbone", "tuning": {"trials": 2}}
+    _campaign(tmp_path, small_data, {**tuned, "weights": str(tmp_path / "resnet18.pth")}, 32).check()
+    with pytest.raises(InputError, match=re.escape("resnet34.pth: these weights are not resnet18's")):
+        _campaign(tmp_path, small_data, {**tuned, "weights": str(tmp_path / "resnet34.pth")}, 32).check()
+
+
 def test_what_is_done_is_not_built_again(small_data: Path, tmp_path: Path) -> None:
     weights = tmp_path / "resnet18.pth"
     torch.save(models.resnet18(weights=None).state_dict(), weights)

@@ -88,7 +88,7 @@ def test_another_way_gives_other_scores_of_the_same_images(ran: Ran, pair: tuple
 
 def test_features_of_one_network_are_kept_for_each_way(ran: Ran) -> None:
     files = list((ran.campaign.place().cache / FEATURES).glob("*.npy"))
-    assert len(files) == 2 * 2  # train and val
+    assert len(files) == 2 * 3 * 3  # two ways; a generator and two cameras; train, val and test
 
 
 def test_a_study_that_is_all_of_one_way_finds_the_cells_of_it_done(ran: Ran, small_data: Path) -> None:
